@@ -1,0 +1,37 @@
+"""Errors that a user can act on: each message is one line that says what to do."""
+
+
+class TunerError(Exception):
+    """Base of every error that the command line prints as one line, without a traceback."""
+
+
+class DamonMissingError(TunerError):
+    """The running kernel has no DAMON, or lacks the part that was asked for."""
+
+
+class DamonBusyError(TunerError):
+    """Somebody else uses DAMON on this host."""
+
+
+class NoPermissionError(TunerError):
+    """A file of the kernel cannot be read or written by this user."""
+
+
+class KernelRejectedError(TunerError):
+    """The kernel refused a value or a command."""
+
+
+class TargetGoneError(TunerError):
+    """The managed process has exited or never existed."""
+
+
+class PolicyFileError(TunerError):
+    """A policy file is truncated, altered, or made for another version of the decision path."""
+
+
+class WorkloadFileError(TunerError):
+    """A workload file has an unknown key or a value out of range."""
+
+
+class GuestError(TunerError):
+    """The emulated kernel could not be prepared, booted, or did not return."""
