@@ -1,0 +1,85 @@
+"""The command line: ``python -m damon_tuner.kernel_iface.guest``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from damon_tuner.errors import GuestError
+from damon_tuner.kernel_iface.guest.runner import run_in_guest
+from damon_tuner.kernel_iface.guest.spec import SWAP_ALGORITHMS, GuestSpec
+
+GUEST_FAILED = 125
+_GIB = 1 << 30
+_EPILOG = """\
+The command finds Python, pytest, busybox's tools, and this project with its tests/kernel in its
+working folder. What it writes to $DAMON_TUNER_OUT comes back to --out. Its exit status becomes
+this one's; 125 means that the guest itself failed.
+
+examples:
+  python -m damon_tuner.kernel_iface.guest -- python -m pytest tests/kernel -m kernel
+  python -m damon_tuner.kernel_iface.guest --swap-gib 1 -- sh -c 'cat /proc/swaps'
+  python -m damon_tuner.kernel_iface.guest --kernel 6.12 -- uname -r
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command in a guest and return the status to exit with."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        spec = GuestSpec(
+            kernel_series=options.kernel,
+            memory_bytes=int(options.memory_gib * _GIB),
+            cpus=options.cpus,
+            swap_bytes=int(options.swap_gib * _GIB),
+            swap_algorithm=options.swap_algorithm,
+            kernel_args=tuple(options.kernel_arg),
+        )
+    except ValueError as error:
+        parser.error(str(error))
+    try:
+        result = run_in_guest(
+            options.command, spec, out_dir=options.out, timeout_s=options.timeout, echo=_print
+        )
+    except GuestError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return GUEST_FAILED
+    except KeyboardInterrupt:
+        return 130
+    print(
+        f"Linux {result.kernel_version}: exit status {result.exit_status}, up after "
+        f"{result.boot_s:.1f} s, {result.total_s:.1f} s in all; files are in {result.out_dir}",
+        file=sys.stderr,
+    )
+    return result.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m damon_tuner.kernel_iface.guest",
+        description="Boot a Debian kernel in an emulator and run one command in it, as root. "
+        "Needs no root and no virtualisation here; the kernel is downloaded once.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--kernel", default="7.3", metavar="SERIES", help="newest cloud kernel of it; %(default)s")
+    add("--memory-gib", type=float, default=2, metavar="N", help="memory; %(default)s")
+    add("--cpus", type=int, default=2, metavar="N", help="virtual CPUs; %(default)s")
+    add("--swap-gib", type=float, default=0, metavar="N", help="zram swap; %(default)s is none")
+    add("--swap-algorithm", choices=SWAP_ALGORITHMS, default="lz4", help="%(default)s")
+    add("--kernel-arg", action="append", default=[], metavar="WORD", help="for its command line")
+    add("--out", type=Path, default=Path("out/guest"), metavar="DIR", help="%(default)s")
+    add("--timeout", type=float, default=600, metavar="S", help="seconds to live; %(default)s")
+    add("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
+    return parser
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Chooses, downloads and unpacks the Debian packages that a guest is made of."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from damon_tuner.errors import GuestError
+from damon_tuner.kernel_iface.guest.apt import PrivateApt, run_tool
+from damon_tuner.kernel_iface.guest.cache import cache_dir, locked, published
+
+# Up to 6.18 everything is in linux-image, then the kernel moved to linux-binary, and with 7.2
+# the modules to linux-modules; the names that exist are downloaded.
+_PARTS = ("image", "binary", "modules")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """An unpacked kernel: ``release`` as ``uname -r`` says it, the image, and all its modules."""
+
+    release: str
+    image: Path
+    modules_dir: Path
+
+
+def newest(versions: Iterable[str]) -> str:
+    """Return the highest of some versions, in Debian's order (``ValueError`` for none)."""
+    best = ""
+    for version in versions:
+        if not best or _is_later(version, best):
+            best = version
+    if not best:
+        raise ValueError("no version to choose from")
+    return best
+
+
+def newest_release(series: str, package_names: Iterable[str]) -> str:
+    """Return the newest cloud kernel release of ``series`` among ``linux-image-*`` packages.
+
+    Raises ``GuestError`` when there is none.
+    """
+    pattern = re.compile(rf"linux-image-({re.escape(series)}(?:[.~+-].*)?-cloud-amd64)")
+    releases = [match[1] for name in package_names if (match := pattern.fullmatch(name))]
+    if not releases:
+        raise GuestError(
+            f"the Debian mirror has no cloud kernel {series}: "
+            "see 'linux-image-*-cloud-amd64' there for the series it has, and ask for one of them"
+        )
+    return newest(releases)
+
+
+def fetch_kernel(series: str) -> Kernel:
+    """Return the newest kernel of ``series``, from the cache if one of the series is there.
+
+    To look for a newer one, remove the series' folder ``kernels/<series>`` from the cache.
+    Raises ``GuestError`` when it cannot be downloaded.
+    """
+    cache = cache_dir()
+    target = cache / "kernels" / series
+    with locked(cache):
+        if not target.exists():
+            with published(target) as scratch:
+                _download_kernel(PrivateApt(cache / "apt"), series, scratch)
+    release = (target / "release").read_text()
+    return Kernel(release, target / "vmlinuz", target / "modules")
+
+
+def fetch_busybox() -> Path:
+    """Return a statically linked busybox, from the cache or downloaded (``GuestError``)."""
+    cache = cache_dir()
+    target = cache / "busybox"
+    with locked(cache):
+        if not target.exists():
+            apt = PrivateApt(cache / "apt")
+            apt.update()
+            with published(target) as scratch, tempfile.TemporaryDirectory(dir=cache) as work:
+                _unpack(apt, ("busybox-static",), Path(work))
+                _find_one(Path(work), "bin/busybox").rename(scratch / "busybox")
+    return target / "busybox"
+
+
+def _download_kernel(apt: PrivateApt, series: str, target: Path) -> None:
+    apt.update()
+    names = apt.names("linux-")
+    release = newest_release(series, names)
+    wanted = sorted({f"linux-{part}-{release}" for part in _PARTS} & names)
+    with tempfile.TemporaryDirectory(dir=target.parent) as work:
+        _unpack(apt, wanted, Path(work))
+        _find_one(Path(work), "vmlinuz*").rename(target / "vmlinuz")
+        _find_one(Path(work), f"modules/{release}/kernel").rename(target / "modules")
+    (target / "release").write_text(release)
+
+
+def _unpack(apt: PrivateApt, names: Iterable[str], into: Path) -> None:
+    for package in apt.download(list(names), into):
+        run_tool(("dpkg-deb", "--extract", str(package), str(into)))
+        package.unlink()
+
+
+def _find_one(folder: Path, pattern: str) -> Path:
+    for found in sorted(folder.rglob(pattern)):
+        return found
+    raise GuestError(f"Debian's packages have changed: no {pattern} in them")
+
+
+def _is_later(version: str, than: str) -> bool:
+    return not subprocess.run(("dpkg", "--compare-versions", version, "gt", than)).returncode

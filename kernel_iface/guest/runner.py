@@ -1,0 +1,98 @@
+"""Boots a guest, runs one command in it, and brings back its exit status and its files."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from damon_tuner.errors import GuestError
+from damon_tuner.kernel_iface.guest.emulator import GuestFiles, ensure_emulator
+from damon_tuner.kernel_iface.guest.image import copy_base
+from damon_tuner.kernel_iface.guest.machine import run_machine, signals_unwind
+from damon_tuner.kernel_iface.guest.overlay import append_overlay
+from damon_tuner.kernel_iface.guest.packages import fetch_busybox, fetch_kernel
+from damon_tuner.kernel_iface.guest.session import Session
+from damon_tuner.kernel_iface.guest.spec import GuestResult, GuestSpec
+
+CONSOLE_LOG = "guest-console.log"
+
+_SHOWN_CONSOLE_LINES = 15
+
+
+def run_in_guest(
+    command: Sequence[str],
+    spec: GuestSpec | None = None,
+    *,
+    out_dir: Path,
+    timeout_s: float,
+    extra_files: Mapping[str, Path] | None = None,
+    env: Mapping[str, str] | None = None,
+    echo: Callable[[str], None] | None = None,
+) -> GuestResult:
+    """Boot ``spec``, run ``command`` in it as root, and return its exit status and files.
+
+    The command runs in a folder with the project, its ``pyproject.toml`` and ``tests/kernel``;
+    ``python`` there is the running Python's standard library and pytest. Files that it writes
+    to ``$DAMON_TUNER_OUT`` come back to ``out_dir``, beside the kernel's log (``CONSOLE_LOG``).
+    ``extra_files`` maps guest paths to files or folders of this machine, ``echo`` gets each
+    line that the command prints. ``timeout_s`` is counted from power-on.
+
+    The first run downloads a kernel, and installs the emulator where root runs it without one.
+    Raises ``GuestError`` when the guest cannot be prepared, dies, or does not end in time.
+    """
+    spec = spec or GuestSpec()
+    emulator = ensure_emulator()
+    kernel, busybox = fetch_kernel(spec.kernel_series), fetch_busybox()
+    out_dir.mkdir(parents=True, exist_ok=True)
+    session = Session(echo)
+    with signals_unwind(), tempfile.TemporaryDirectory(prefix="damon-tuner-guest-") as work:
+        files = GuestFiles(
+            kernel=kernel.image,
+            initrd=Path(work, "initrd"),
+            results=Path(work, "results.tar"),
+            console_log=out_dir / CONSOLE_LOG,
+        )
+        copy_base(files.initrd, kernel, busybox)
+        append_overlay(files.initrd, command, spec, extra_files or {}, env or {})
+        files.console_log.write_bytes(b"")
+        with _console_in_errors(files.console_log):
+            started = time.monotonic()
+            outcome = run_machine(emulator, spec, files, session, timeout_s)
+            total_s = time.monotonic() - started
+            _unpack(files.results, outcome.results_sha256, out_dir)
+    return GuestResult(
+        exit_status=outcome.exit_status,
+        kernel_version=outcome.kernel_version,
+        boot_s=outcome.ready_at - started,
+        total_s=total_s,
+        out_dir=out_dir,
+        console_log=files.console_log,
+    )
+
+
+@contextlib.contextmanager
+def _console_in_errors(console_log: Path) -> Iterator[None]:
+    """Add the console's last lines, and where all of it is, to a ``GuestError``."""
+    try:
+        yield
+    except GuestError as error:
+        lines = console_log.read_text(errors="replace").splitlines()[-_SHOWN_CONSOLE_LINES:]
+        shown = "".join(f"\n  {line.rstrip()}" for line in lines) or " (it is empty)"
+        raise GuestError(f"{error}; the end of its console, {console_log}:{shown}") from None
+
+
+def _unpack(results: Path, sha256: str, out_dir: Path) -> None:
+    """Unpack the guest's files, if they arrived as they were sent (``GuestError``)."""
+    with results.open("rb") as stream:
+        if hashlib.file_digest(stream, "sha256").hexdigest() != sha256:
+            raise GuestError("the guest's files were damaged on their way back: run it again")
+    try:
+        with tarfile.open(results) as archive:
+            archive.extractall(out_dir, filter="data")
+    except (OSError, tarfile.TarError) as error:
+        raise GuestError(f"the guest's files cannot be written to {out_dir}: {error}") from error

@@ -1,0 +1,56 @@
+"""What a guest is made of, and what comes back from it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+SWAP_ALGORITHMS = ("lz4", "lz4hc", "zstd", "deflate")
+
+
+@dataclass(frozen=True, slots=True)
+class GuestSpec:
+    """The emulated machine; raises ``ValueError`` for a machine that could not boot."""
+
+    kernel_series: str = "7.3"
+    """The newest Debian kernel (cloud flavour) whose version starts with this is booted."""
+    memory_bytes: int = 2 << 30
+    """Rounded down to whole MiB."""
+    cpus: int = 2
+    swap_bytes: int = 0
+    """Size of the zram swap, counted before compression; 0 is no swap."""
+    swap_algorithm: str = "lz4"
+    kernel_args: tuple[str, ...] = ()
+    """Further words of the kernel command line; the last one of a name wins."""
+
+    def __post_init__(self) -> None:
+        """Check what the emulator or the kernel would only complain about half a minute later."""
+        if not re.fullmatch(r"\d+\.\d+(\.\d+)?", self.kernel_series):
+            raise ValueError(f"kernel_series is like 7.3 or 6.12, not {self.kernel_series!r}")
+        if self.memory_bytes < 512 << 20:
+            raise ValueError("memory_bytes: the guest needs at least 512 MiB to unpack its image")
+        if self.cpus < 1:
+            raise ValueError("cpus must be at least 1")
+        if self.swap_bytes < 0:
+            raise ValueError("swap_bytes cannot be negative; 0 is no swap")
+        if self.swap_algorithm not in SWAP_ALGORITHMS:
+            raise ValueError(f"swap_algorithm is one of {', '.join(SWAP_ALGORITHMS)}")
+
+
+@dataclass(frozen=True, slots=True)
+class GuestResult:
+    """What one command in the guest left behind."""
+
+    exit_status: int
+    """As a shell counts it: 128 + n for a command that signal n ended."""
+    kernel_version: str
+    """``uname -r`` of the kernel that ran."""
+    boot_s: float
+    """From the start of the emulator until the command was started."""
+    total_s: float
+    """From the start of the emulator until the last result was here."""
+    out_dir: Path
+    """Holds what the command wrote to ``$DAMON_TUNER_OUT``."""
+    console_log: Path
+    """Everything that the kernel and the emulator said."""
