@@ -1,0 +1,182 @@
+"""A real host: DAMON through sysfs, everything else through ``/proc``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from damon_tuner.errors import TargetGoneError, TunerError
+from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
+from damon_tuner.kernel_iface.sysfs import procfs
+from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
+from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
+from damon_tuner.kernel_iface.sysfs.ledger import Ledger, NotRestoredError
+from damon_tuner.kernel_iface.sysfs.occupants import (
+    DAMON_STAT_ENABLED,
+    is_on,
+    require_damon,
+    require_unused,
+)
+from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessTenant, Tenant
+from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
+
+
+class SysfsHost:
+    """The kernel under this process as a Host, for one process or for physical memory.
+
+    ``root`` is where the host's ``/proc`` and ``/sys`` are mounted, ``swap_in_us`` what one major
+    fault costs, ``busy_timeout_s`` how long to insist when DAMON's lock is taken; ``record`` is
+    told of every access to a file, and ``kernel`` replaces the machine in tests. With
+    ``paddr`` and no ranges, every range of system RAM that exists at ``start`` is monitored.
+
+    As a context manager it stops on leaving.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        root: Path = Path("/"),
+        swap_in_us: float = 60.0,
+        busy_timeout_s: float = 10.0,
+        record: Callable[[Access], None] | None = None,
+        kernel: Kernel | None = None,
+    ) -> None:
+        self._context = context
+        self._swap_in_us = swap_in_us
+        self._kernel = kernel or LocalKernel(root)
+        self._tree = Tree(self._kernel, busy_timeout_s=busy_timeout_s, record=record)
+        self._ledger = Ledger(self._tree)
+        self._kdamond: Kdamond | None = None
+        self._tenant: Tenant = HostTenant(self._tree)
+
+    def start(self, schemes: Sequence[Scheme]) -> None:
+        """Begin monitoring with ``schemes``; on any failure the host is as it was.
+
+        Raises:
+            DamonMissingError: this kernel lacks DAMON, or pressure information.
+            DamonBusyError: names who uses DAMON already; nothing was written.
+            NoPermissionError: not root.
+            TargetGoneError: there is no such process.
+            KernelRejectedError: names what the kernel refused.
+            NotRestoredError: it failed, and something could not be put back.
+        """
+        if self._ledger.changes:
+            raise RuntimeError("this host is started, or was not put back: call stop first")
+        require_damon(self._tree)
+        require_unused(self._tree)
+        procfs.pressure_some_us(self._tree)
+        if self._context.pid is not None:
+            self._tenant = ProcessTenant(self._tree, self._context.pid)
+        try:
+            self._take(schemes)
+        except BaseException as error:
+            self._give_back(error)
+            raise
+
+    def advance(self, seconds: float) -> None:
+        """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile."""
+        self._kernel.wait(seconds, self._tenant.pid)
+
+    def snapshot(self) -> Snapshot:
+        """Observe; blocks for up to one aggregation interval.
+
+        Raises:
+            TargetGoneError: the managed process has exited.
+            KernelRejectedError: monitoring has ended, or was ended by somebody else.
+        """
+        kdamond = self._started()
+        with self._tenant_first():
+            stats = kdamond.stats()
+            regions = kdamond.regions()
+            memory = procfs.memory(self._tree)
+            usage = self._tenant.usage(memory)
+            return Snapshot(
+                time_us=self._kernel.now_us(),
+                intervals=self._context.attrs.intervals,
+                regions=regions,
+                scheme_stats=stats,
+                resident_bytes=usage.resident_bytes,
+                swapped_bytes=usage.swapped_bytes,
+                compressed_bytes=memory.pool_bytes,
+                memory_total_bytes=memory.total_bytes,
+                memory_free_bytes=memory.free_bytes,
+                swap_total_bytes=memory.swap_total_bytes,
+                swap_free_bytes=memory.swap_free_bytes,
+                major_faults=usage.major_faults,
+                cpu_time_us=usage.cpu_time_us,
+                psi_some_us=procfs.pressure_some_us(self._tree),
+                swap_in_us=self._swap_in_us,
+            )
+
+    def apply(self, schemes: Sequence[Scheme]) -> None:
+        """Replace the schemes, keeping regions, ages and the statistics of those that stay.
+
+        Raises:
+            TargetGoneError: the managed process has exited.
+            KernelRejectedError: names what was refused; the old schemes keep running.
+        """
+        kdamond = self._started()
+        with self._tenant_first():
+            kdamond.apply(schemes)
+
+    def stop(self) -> None:
+        """Stop monitoring and put everything back; may be called at any time, any number of times.
+
+        Raises:
+            NotRestoredError: names what is left and the commands that mend it.
+        """
+        self._kdamond = None
+        self._ledger.restore()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _take(self, schemes: Sequence[Scheme]) -> None:
+        if is_on(self._tree.read_if_present(DAMON_STAT_ENABLED)):
+            self._ledger.write(DAMON_STAT_ENABLED, "N")
+        kdamond = Kdamond(self._tree, self._ledger)
+        with self._tenant_first():
+            kdamond.start(self._context, self._ranges(), schemes)
+        self._kdamond = kdamond
+
+    def _give_back(self, cause: BaseException) -> None:
+        try:
+            self._ledger.restore()
+        except NotRestoredError as left:
+            if isinstance(cause, Exception):
+                raise NotRestoredError(f"{cause}; {left}") from cause
+            cause.add_note(str(left))
+
+    def _ranges(self) -> tuple[tuple[int, int], ...]:
+        if self._context.pid is not None:
+            return ()
+        return self._context.ranges or procfs.system_ram(self._tree)
+
+    def _started(self) -> Kdamond:
+        if self._kdamond is None:
+            raise RuntimeError("this host is not started: call start first")
+        return self._kdamond
+
+    @contextmanager
+    def _tenant_first(self) -> Iterator[None]:
+        """Say that the process is gone before anything that merely follows from that."""
+        self._tenant.require()
+        try:
+            yield
+        except TargetGoneError:
+            raise
+        except TunerError:
+            self._tenant.require()
+            raise

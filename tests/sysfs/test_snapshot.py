@@ -1,0 +1,154 @@
+"""What a snapshot shows of the process, the host and DAMON."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from damon_tuner.errors import KernelRejectedError, TargetGoneError
+from damon_tuner.kernel_iface.host import Action, Context, Operations, Region, Scheme, SchemeStats
+
+from .fake_kernel import PID, SCHEMES, Fault, failure
+
+TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
+STAT = Scheme(Action.STAT)
+
+
+@pytest.fixture
+def host(kernel, make_host):
+    host = make_host(swap_in_us=75.0)
+    host.start([STAT])
+    return host
+
+
+def test_a_process(kernel, host):
+    kernel.clock_us = 5_000_000
+    snapshot = host.snapshot()
+    assert snapshot.time_us == 5_000_000
+    assert snapshot.resident_bytes == 800 << 10
+    assert snapshot.swapped_bytes == 20 << 10
+    assert snapshot.major_faults == 12
+    assert snapshot.cpu_time_us == (30 + 20) * TICK_US
+    assert snapshot.swap_in_us == 75.0
+
+
+def test_the_host_around_it(host):
+    snapshot = host.snapshot()
+    assert snapshot.compressed_bytes == 2 * 4096 + (4 << 10)
+    assert snapshot.memory_total_bytes == 2_000_000 << 10
+    assert snapshot.memory_free_bytes == 500_000 << 10
+    assert snapshot.swap_total_bytes == 1000 << 10
+    assert snapshot.swap_free_bytes == 400 << 10
+    assert snapshot.psi_some_us == 1234
+    assert snapshot.intervals.aggr_us == 100_000
+
+
+def test_the_whole_host_as_the_tenant(make_host):
+    host = make_host(Context(Operations.PADDR))
+    host.start([])
+    snapshot = host.snapshot()
+    pool_bytes = 2 * 4096 + (4 << 10)
+    assert snapshot.resident_bytes == (1_500_000 << 10) - pool_bytes
+    assert snapshot.swapped_bytes == 600 << 10
+    assert snapshot.major_faults == 77
+    assert snapshot.cpu_time_us == (10 + 1 + 2 + 3 + 4) * TICK_US
+
+
+def test_a_host_without_compressed_swap(kernel, host):
+    for path in ("sys/block/zram0/mm_stat", "sys/block/zram1/mm_stat"):
+        del kernel.files[path]
+    kernel.files["proc/meminfo"] = kernel.files["proc/meminfo"].replace("Zswap:  4 kB\n", "")
+    assert host.snapshot().compressed_bytes == 0
+
+
+def test_regions_come_in_the_order_of_addresses(kernel, host):
+    kernel.regions = [Region(start, start + 1, 0, start) for start in range(99, -1, -1)]
+    assert host.snapshot().regions == tuple(reversed(kernel.regions))
+
+
+def test_the_regions_files_do_not_stay_in_the_kernel(kernel, host):
+    host.snapshot()
+    assert not [path for path in kernel.files if "tried_regions/0" in path]
+
+
+def test_statistics_are_those_of_the_callers_schemes(kernel, make_host):
+    host = make_host()
+    host.start([STAT, STAT])
+    kernel.stats[0] = {"stats/nr_tried": "1", "stats/sz_tried": "2", "stats/nr_applied": "3"}
+    kernel.stats[1] = {"stats/sz_applied": "4", "stats/qt_exceeds": "5"}
+    kernel.stats[2] = {"stats/nr_tried": "999"}
+    kernel.files[f"{SCHEMES}/1/quotas/effective_bytes"] = "6"
+    assert host.snapshot().scheme_stats == (
+        SchemeStats(nr_tried=1, sz_tried_bytes=2, nr_applied=3),
+        SchemeStats(sz_applied_bytes=4, qt_exceeds=5, effective_quota_bytes=6),
+    )
+
+
+def test_a_cancelled_walk_is_asked_for_again(kernel, host):
+    word = "update_schemes_tried_regions"
+    kernel.write_faults = [Fault("state", failure(errno.ECANCELED), text=word)]
+    assert host.snapshot().regions == tuple(kernel.regions)
+
+
+def test_a_walk_that_is_always_cancelled_is_an_error(kernel, host):
+    word = "update_schemes_tried_regions"
+    kernel.write_faults = [Fault("state", failure(errno.ECANCELED), times=99, text=word)]
+    with pytest.raises(KernelRejectedError, match="ECANCELED"):
+        host.snapshot()
+
+
+def test_a_worker_that_somebody_else_switched_off(kernel, host):
+    kernel.end_kdamond()
+    with pytest.raises(KernelRejectedError, match="no longer runs"):
+        host.snapshot()
+
+
+@pytest.mark.parametrize("reaped", [True, False], ids=["gone", "zombie"])
+def test_a_process_that_exits_at_any_step(kernel, make_host, reaped):
+    for step in range(100):
+        if f"proc/{PID}/stat" not in kernel.files or "Z" in kernel.files[f"proc/{PID}/stat"]:
+            kernel.spawn(PID)
+        host = make_host()
+        host.start([STAT])
+        exits_at_read(kernel, step, reaped)
+        try:
+            host.snapshot()
+        except TargetGoneError as error:
+            assert f"process {PID}" in str(error)
+        else:
+            break
+        finally:
+            del kernel.read
+            host.stop()
+    assert step > 5
+
+
+def exits_at_read(kernel, step: int, reaped: bool) -> None:
+    remaining = [step]
+    read = type(kernel).read
+
+    def reading(path: str) -> str:
+        if remaining[0] == 0 and f"proc/{PID}/stat" in kernel.files:
+            kernel.kill(PID, reaped=reaped)
+        remaining[0] -= 1
+        return read(kernel, path)
+
+    kernel.read = reading
+
+
+def test_a_reused_process_number_is_another_process(kernel, host):
+    kernel.spawn(PID, start=101)
+    with pytest.raises(TargetGoneError, match="belongs to another process"):
+        host.snapshot()
+
+
+def test_time_passes_while_the_process_is_watched(kernel, host):
+    host.advance(2.5)
+    assert kernel.waits[-1] == (2.5, PID)
+
+
+def test_observing_before_start_is_a_mistake(make_host):
+    with pytest.raises(RuntimeError, match="call start first"):
+        make_host().snapshot()
