@@ -13,7 +13,7 @@ core = Extension(
     "damon_tuner._core",
     sources=[
         "damon_tuner/_core.c",
-        *sorted(glob("kernel_iface/sim/*.c")),
+        *sorted(glob("kernel_iface/sim/**/*.c", recursive=True)),
         *sorted(glob("policies/decide/*.c")),
     ],
     depends=[*glob("kernel_iface/sim/*.h"), *glob("policies/decide/*.h")],

@@ -1,0 +1,162 @@
+"""The simulator and the decision path, in C.
+
+Buffers are C-contiguous and are written in place: a NumPy array, an ``array.array``, a
+``memoryview``. ``F`` below is ``len(OBSERVATION_NAMES)``, ``K`` is ``len(KNOB_NAMES)`` and ``T``
+is ``len(TRUTH_NAMES)``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
+
+from typing_extensions import Buffer
+
+OBSERVATION_NAMES: tuple[str, ...]
+KNOB_NAMES: tuple[str, ...]
+TRUTH_NAMES: tuple[str, ...]
+
+_Param = tuple[str, float, float, float, float, bool]
+FAMILIES: dict[str, tuple[_Param, ...]]
+"""Per workload family: (name, low, high, least, most, log-uniform) of each parameter."""
+PROFILE: tuple[_Param, ...]
+"""The same for the host profile."""
+
+_Range = tuple[float, float]
+
+class _FlatScheme(TypedDict):
+    action: str
+    min_sz_bytes: int
+    max_sz_bytes: int
+    min_nr_accesses: int
+    max_nr_accesses: int
+    min_age: int
+    max_age: int
+    sz_bytes: int
+    reset_interval_ms: int
+    weight_sz_permille: int
+    weight_nr_accesses_permille: int
+    weight_age_permille: int
+
+class Spec:
+    """Ranges from which a simulated host's episodes are drawn."""
+
+    def __init__(
+        self,
+        family: str,
+        workload: Mapping[str, _Range] = ...,
+        profile: Mapping[str, _Range] = ...,
+    ) -> None:
+        """Raise ``KeyError`` for an unknown name, ``ValueError`` for a range out of bounds."""
+
+class Batch:
+    """Simulated hosts that are stepped together, on several threads, without the GIL."""
+
+    def __init__(
+        self,
+        nr_hosts: int,
+        nr_threads: int = 1,
+        sample_us: int = 5000,
+        aggr_us: int = 100000,
+        min_nr_regions: int = 10,
+        max_nr_regions: int = 1000,
+        sampler: Literal["binomial", "per-check"] = "binomial",
+    ) -> None: ...
+    def reset(
+        self,
+        host: int,
+        spec: Spec,
+        seed: int,
+        budget: float,
+        observation: Buffer | None = None,
+        /,
+    ) -> None:
+        """Draw a new episode; ``observation`` receives F float32."""
+
+    def set_schemes(self, host: int, schemes: Sequence[object], /) -> None:
+        """Commit ``host.Scheme`` objects; those at the same index keep statistics and charges."""
+
+    def step(
+        self,
+        actions: Buffer | None,
+        us: int,
+        observations: Buffer | None = None,
+        truth: Buffer | None = None,
+        /,
+    ) -> None:
+        """Run ``us`` microseconds on every host.
+
+        ``actions`` (hosts x K float32) go through the decision path first; ``None`` leaves the
+        schemes as they are. ``observations`` receives hosts x F float32, ``truth`` hosts x T
+        float64, as differences over this step.
+        """
+
+    def snapshot(self, host: int, /) -> dict[str, Any]: ...
+    def knobs(self, host: int, /) -> dict[str, float]: ...
+    def reasons(self, host: int, /) -> tuple[str, ...]: ...
+    def parameters(self, host: int, /) -> dict[str, float]: ...
+    def region_aggregations(self) -> float: ...
+
+class Decider:
+    """The decision path of one tenant, around the network: observe, answer, act."""
+
+    def __init__(self, budget: float) -> None: ...
+    def observe(self, snapshot: object, observation: Buffer, /) -> None:
+        """Take in a ``host.Snapshot``; ``observation`` receives F float32."""
+
+    def act(self, action: Buffer, /) -> _FlatScheme:
+        """Decode, guard and plan the K float32 of ``action``."""
+
+    def knobs(self) -> dict[str, float]: ...
+    def reasons(self) -> tuple[str, ...]: ...
+    def rates(self) -> dict[str, float]: ...
+
+class Network:
+    """A policy's network; ``parameters`` alternates weights (row-major) and biases, float32."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        mean: Buffer,
+        scale: Buffer,
+        clip: float,
+        parameters: Sequence[Buffer],
+    ) -> None: ...
+    def forward(self, observations: Buffer, actions: Buffer, /) -> None:
+        """Answer rows of float32 observations with rows of float32 actions in [-1, 1]."""
+
+_Region = tuple[int, int, int, int, int]
+
+class Monitor:
+    """DAMON's region handling, one step at a time.
+
+    A region is (start, end, nr_accesses, last_nr_accesses, age).
+    """
+
+    def __init__(
+        self,
+        sample_us: int = 5000,
+        aggr_us: int = 100000,
+        min_nr_regions: int = 10,
+        max_nr_regions: int = 1000,
+        min_region_sz: int = 4096,
+        seed: int = 0,
+    ) -> None: ...
+    def set_regions(self, regions: Sequence[_Region], /) -> None: ...
+    def regions(self) -> list[_Region]: ...
+    def merge(self, threshold: int, sz_limit: int, /) -> None: ...
+    def split(self) -> None: ...
+    def apply_min_nr_regions(self) -> int: ...
+    def set_attrs(self, sample_us: int, aggr_us: int, /) -> None: ...
+    def set_passed_samples(self, passed: int, /) -> None: ...
+    def nr_accesses_mvsum(self, region: int, /) -> int: ...
+
+def mvsum(nr_accesses: int, last_nr_accesses: int, left_bp: int, /) -> int: ...
+def hot_score(
+    nr_accesses: int,
+    age: int,
+    sample_us: int,
+    aggr_us: int,
+    weight_nr_accesses: int,
+    weight_age: int,
+    /,
+) -> int: ...
+def binomial(n: int, p: float, nr_draws: int, seed: int, /) -> list[int]: ...

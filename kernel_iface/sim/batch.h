@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Many simulated hosts, stepped together on several threads. */
+#ifndef DT_BATCH_H
+#define DT_BATCH_H
+
+#include "decide.h"
+#include "simhost.h"
+
+#define NR_TRUTH (sizeof(struct truth) / sizeof(double))
+
+struct batch {
+	struct damon_attrs attrs;
+	enum sampler sampler;
+	size_t nr_hosts;
+	size_t nr_threads;
+	struct sim_host *hosts;
+	struct decider *deciders;
+};
+
+/*
+ * One control interval of every host.  With @actions (nr_hosts * NR_KNOBS) the decision path
+ * sets the schemes first; without, the schemes stay.  @observations (nr_hosts * NR_FEATURES) and
+ * @truth (nr_hosts * NR_TRUTH, differences over this interval) may be NULL.
+ */
+struct batch_step {
+	uint64_t us;
+	const float *actions;
+	float *observations;
+	double *truth;
+};
+
+bool batch_init(struct batch *batch, size_t nr_hosts, size_t nr_threads,
+		const struct damon_attrs *attrs, enum sampler sampler);
+void batch_destroy(struct batch *batch);
+/* Draw a new episode for one host and observe it.  @observation may be NULL. */
+bool batch_reset(struct batch *batch, size_t host, const struct sim_spec *spec, uint64_t seed,
+		 double budget, float *observation);
+/* False when memory ran out in some host. */
+bool batch_run(struct batch *batch, const struct batch_step *step);
+
+#endif

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "simhost.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_BLOCK_BYTES (2ULL << 20)
+/* Where a mapping of a 64-bit process typically lies. */
+#define MAPPING_START 0x7f0000000000ULL
+/* A heap below and a stack above: DAMON starts from three ranges with two large gaps. */
+#define HEAP_START 0x555555000000ULL
+#define STACK_START 0x7ffffffde000ULL
+#define SMALL_RANGE_BYTES (132ULL << 10)
+
+const struct param profile_params[NR_PROFILE_PARAMS] = {
+	/* memory of the host over the tenant's footprint */
+	[PROFILE_MEMORY_RATIO] = { "memory_ratio", 1.1, 3, 1, 1e6, true },
+	/* CPUs over the tenant's threads */
+	[PROFILE_CPU_RATIO] = { "cpu_ratio", 1, 4, 0.1, 1e6, true },
+	/* part of the host's memory that compressed pages may occupy, before compression */
+	[PROFILE_POOL_SHARE] = { "pool_share", 0, 1, 0, 8, false },
+	[PROFILE_COMPRESSION_RATIO] = { "compression_ratio", 2, 4, 1, 100, false },
+	[PROFILE_INCOMPRESSIBLE_SHARE] = { "incompressible_share", 0, 0.2, 0, 1, false },
+	/* swap device over the host's memory */
+	[PROFILE_SWAP_RATIO] = { "swap_ratio", 0.25, 2, 0, 1e6, false },
+	[PROFILE_COMPRESSED_IN_US] = { "compressed_in_us", 4, 100, 0, 1e6, true },
+	[PROFILE_SWAP_IN_US] = { "swap_in_us", 25, 200, 0, 1e6, true },
+	[PROFILE_PAGE_OUT_US] = { "page_out_us", 1, 10, 0, 1e6, true },
+	[PROFILE_PAGE_WALK_US] = { "page_walk_us", 0.01, 0.1, 0, 1e6, true },
+	[PROFILE_CHECK_US] = { "check_us", 0.1, 0.5, 0, 1e6, true },
+	/* how much of the stall time the kernel's pressure accounting shows */
+	[PROFILE_PRESSURE_VISIBILITY] = { "pressure_visibility", 0, 1, 0, 1, false },
+	/* what the host believes a fault costs, over what it does cost */
+	[PROFILE_SWAP_IN_ERROR] = { "swap_in_error", 0.7, 1.4, 0.01, 100, true },
+	/* price of a swapped byte over a byte of DRAM */
+	[PROFILE_SWAP_PRICE] = { "swap_price", 0.02, 0.02, 0, 1, false },
+};
+
+void sim_host_init(struct sim_host *h)
+{
+	memset(h, 0, sizeof(*h));
+}
+
+void sim_host_destroy(struct sim_host *h)
+{
+	memory_destroy(&h->memory);
+	damon_destroy_ctx(&h->damon);
+	free(h->snapshot_regions);
+	memset(h, 0, sizeof(*h));
+}
+
+/* Blocks grow with the footprint, so that the cost of a step does not. */
+static uint64_t block_bytes_of(double footprint_bytes)
+{
+	uint64_t bytes = MIN_BLOCK_BYTES;
+
+	while (footprint_bytes / (double)bytes > SIM_MAX_BLOCKS)
+		bytes *= 2;
+	return bytes;
+}
+
+static struct memory_costs costs_of(const struct sim_host *h)
+{
+	const double *p = h->profile;
+
+	return (struct memory_costs){
+		.compressed_in_us = p[PROFILE_COMPRESSED_IN_US],
+		.swap_in_us = p[PROFILE_SWAP_IN_US],
+		.page_out_us = p[PROFILE_PAGE_OUT_US],
+		.page_walk_us = p[PROFILE_PAGE_WALK_US],
+		.compression_ratio = p[PROFILE_COMPRESSION_RATIO],
+		.incompressible_share = p[PROFILE_INCOMPRESSIBLE_SHARE],
+		.pool_pages_max = p[PROFILE_POOL_SHARE] * h->memory_total_pages,
+		.swap_pages_max = p[PROFILE_SWAP_RATIO] * h->memory_total_pages,
+	};
+}
+
+static void draw_parameters(struct sim_host *h, const struct sim_spec *spec)
+{
+	struct workload *w = &h->workload;
+
+	h->spec = *spec;
+	w->family = spec->family;
+	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
+		w->params[i] = param_draw(workload_param(spec->family, i), &spec->workload[i],
+					  &w->rng);
+	for (size_t i = 0; i < NR_PROFILE_PARAMS; i++)
+		h->profile[i] = param_draw(&profile_params[i], &spec->profile[i], &w->rng);
+}
+
+bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
+		    const struct damon_attrs *attrs, enum sampler sampler, uint64_t seed)
+{
+	struct workload *w = &h->workload;
+	uint64_t block_bytes, ranges[6];
+	struct memory_costs costs;
+	size_t nr_blocks;
+
+	rng_seed(&w->rng, seed);
+	draw_parameters(h, spec);
+	block_bytes = block_bytes_of(w->params[WL_FOOTPRINT_BYTES]);
+	nr_blocks = (size_t)ceil(w->params[WL_FOOTPRINT_BYTES] / (double)block_bytes);
+	h->memory_total_pages = h->profile[PROFILE_MEMORY_RATIO] * (double)nr_blocks *
+				(double)block_bytes / DT_PAGE_BYTES;
+	costs = costs_of(h);
+	if (!memory_init(&h->memory, nr_blocks, block_bytes, attrs->sample_us, &costs))
+		return false;
+
+	h->sampler = sampler;
+	h->nr_schemes = 0;
+	h->range_start = MAPPING_START;
+	h->range_end = MAPPING_START + nr_blocks * block_bytes;
+	h->now_us = h->asleep_until_us = 0;
+	h->next_workload_us = WORKLOAD_TICK_US;
+	h->next_memory_us = MEMORY_TICK_US;
+	h->interference_us = h->busy_us = h->pressure_us = h->region_aggregations = 0.0;
+	h->out_of_memory = false;
+
+	w->memory = &h->memory;
+	w->next_event_us = 0;
+	memset(&w->state, 0, sizeof(w->state));
+	w->family->init(w);
+	memory_update_sums(&h->memory);
+
+	damon_init_ctx(&h->damon, attrs, rng_u64(&w->rng));
+	memcpy(ranges, (uint64_t[6]){ HEAP_START, HEAP_START + SMALL_RANGE_BYTES, h->range_start,
+				      h->range_end, STACK_START, STACK_START + SMALL_RANGE_BYTES },
+	       sizeof(ranges));
+	return damon_set_regions(&h->damon, ranges, 3) && damon_apply_min_nr_regions(&h->damon);
+}
+
+void sim_host_set_schemes(struct sim_host *h, const struct scheme *schemes, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (i < h->nr_schemes)
+			damos_commit(&h->schemes[i], &schemes[i]);
+		else
+			damos_init(&h->schemes[i], &schemes[i], &h->damon);
+	}
+	h->nr_schemes = nr;
+}
+
+static double compressed_pool_pages(const struct sim_host *h)
+{
+	return h->memory.compressed / h->memory.costs.compression_ratio;
+}
+
+static double free_pages(const struct sim_host *h)
+{
+	return fmax(h->memory_total_pages - memory_resident(&h->memory) -
+			    compressed_pool_pages(h), 0.0);
+}
+
+/* Fractional block number of an address; the small ranges hold nothing that is followed. */
+static double block_of(const struct sim_host *h, uint64_t addr)
+{
+	if (addr <= h->range_start)
+		return 0.0;
+	if (addr >= h->range_end)
+		return (double)h->memory.nr_blocks;
+	return (double)(addr - h->range_start) * h->memory.blocks_per_byte;
+}
+
+/* kdamond takes CPU time from the tenant as often as it lands on one of its busy CPUs. */
+static void charge_kdamond(struct sim_host *h, double us)
+{
+	const double cpus = h->workload.params[WL_THREADS] * h->profile[PROFILE_CPU_RATIO];
+
+	h->interference_us += us * fmin(h->workload.busy_threads / cpus, 1.0);
+}
+
+static uint64_t apply_action(void *data, enum damos_action action, uint64_t start,
+			     uint64_t end, double *elapsed_us)
+{
+	struct sim_host *h = data;
+
+	if (action == DAMOS_PAGEOUT)
+		*elapsed_us = memory_page_out(&h->memory, block_of(h, start), block_of(h, end),
+					      h->now_us);
+	charge_kdamond(h, *elapsed_us);
+	/* As with the kernel's page-out by address: what was walked counts as applied. */
+	return end - start;
+}
+
+/* Sum over @nr samples of each region's access checks, one draw a region. */
+static void sample_binomial(struct sim_host *h, uint32_t nr)
+{
+	const struct memory *m = &h->memory;
+	uint64_t before_addr = 0;
+	double before = 0.0;
+
+	if (h->binomial.n != nr)
+		binomial_init(&h->binomial, nr);
+	for (size_t i = 0; i < h->damon.nr_regions; i++) {
+		struct damon_region *r = &h->damon.regions[i];
+		double after, mean;
+
+		if (r->end <= h->range_start || r->start >= h->range_end)
+			continue;
+		if (r->start != before_addr)
+			before = memory_probability_before(m, block_of(h, r->start));
+		after = memory_probability_before(m, block_of(h, r->end));
+		mean = (after - before) / ((double)region_sz(r) * m->blocks_per_byte);
+		before = after;
+		before_addr = r->end;
+		if (mean > 0.0)
+			r->nr_accesses += binomial_draw(&h->binomial, &h->damon.rng,
+							mean < 1.0 ? mean : 1.0);
+	}
+}
+
+/* The reference: at each of @nr samples, look at one page of each region. */
+static void sample_per_check(struct sim_host *h, uint32_t nr)
+{
+	const struct memory *m = &h->memory;
+
+	for (uint32_t k = 0; k < nr; k++) {
+		for (size_t i = 0; i < h->damon.nr_regions; i++) {
+			struct damon_region *r = &h->damon.regions[i];
+			uint64_t addr = r->start + rng_below(&h->damon.rng, region_sz(r));
+			double block = block_of(h, addr);
+
+			if (addr < h->range_start || addr >= h->range_end)
+				continue;
+			r->nr_accesses += rng_unit(&h->damon.rng) <
+				(double)m->blocks[(size_t)block].access_probability;
+		}
+	}
+}
+
+static void sample(struct sim_host *h, uint64_t nr)
+{
+	charge_kdamond(h, (double)(h->damon.nr_regions * nr) * h->profile[PROFILE_CHECK_US]);
+	while (nr) {
+		uint32_t part = nr > BINOMIAL_MAX_N ? BINOMIAL_MAX_N : (uint32_t)nr;
+
+		if (h->sampler == SAMPLER_BINOMIAL)
+			sample_binomial(h, part);
+		else
+			sample_per_check(h, part);
+		nr -= part;
+	}
+}
+
+static uint32_t max_nr_accesses(const struct damon_ctx *damon)
+{
+	uint32_t max = 0;
+
+	for (size_t i = 0; i < damon->nr_regions; i++)
+		if (damon->regions[i].nr_accesses > max)
+			max = damon->regions[i].nr_accesses;
+	return max;
+}
+
+static void reset_aggregated(struct damon_ctx *damon)
+{
+	for (size_t i = 0; i < damon->nr_regions; i++) {
+		damon->regions[i].last_nr_accesses = damon->regions[i].nr_accesses;
+		damon->regions[i].nr_accesses = 0;
+	}
+}
+
+/* What kdamond does after a sampling interval, in its order. */
+static bool kdamond_step(struct sim_host *h)
+{
+	struct damon_ctx *damon = &h->damon;
+	const struct damos_ops ops = { .data = h, .apply = apply_action };
+	const bool aggregated = damon->passed_samples >= damon->next_aggr_sample;
+
+	if (aggregated) {
+		h->region_aggregations += (double)damon->nr_regions;
+		kdamond_merge_regions(damon, max_nr_accesses(damon) / 10, damon->sz_limit);
+		if (!damon_apply_min_nr_regions(damon))
+			return false;
+	}
+	if (!kdamond_apply_schemes(damon, h->schemes, h->nr_schemes, &ops, h->now_us))
+		return false;
+	if (!aggregated)
+		return true;
+	damon->next_aggr_sample += damon_nr_samples_per_aggr(&damon->attrs);
+	reset_aggregated(damon);
+	return kdamond_split_regions(damon);
+}
+
+/* Microseconds until kdamond looks at the watermarks again; 0 when a scheme is active. */
+static uint64_t wait_activation(struct sim_host *h)
+{
+	const double permille = free_pages(h) * 1000.0 / h->memory_total_pages;
+	uint64_t min_wait_us = UINT64_MAX;
+
+	for (size_t i = 0; i < h->nr_schemes; i++) {
+		uint64_t wait_us = damos_wmark_wait_us(&h->schemes[i], (uint64_t)permille);
+
+		if (wait_us < min_wait_us)
+			min_wait_us = wait_us;
+	}
+	return h->nr_schemes ? min_wait_us : 0;
+}
+
+static uint64_t u64_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Samples until something happens: an aggregation, a scheme, the load, memory, or the end. */
+static uint64_t samples_to_next_event(const struct sim_host *h, uint64_t until_us)
+{
+	const uint64_t sample_us = h->damon.attrs.sample_us;
+	uint64_t next = h->damon.next_aggr_sample, by_time;
+
+	for (size_t i = 0; i < h->nr_schemes; i++)
+		if (h->schemes[i].activated)
+			next = u64_min(next, h->schemes[i].next_apply_sample);
+	next = next > h->damon.passed_samples ? next - h->damon.passed_samples : 1;
+	by_time = u64_min(u64_min(h->next_workload_us, h->next_memory_us), until_us) - h->now_us;
+	by_time = (by_time + sample_us - 1) / sample_us;
+	return u64_min(next, by_time ? by_time : 1);
+}
+
+static void pass_time(struct sim_host *h, uint64_t us)
+{
+	h->now_us += us;
+	h->busy_us += h->workload.busy_threads * (double)us;
+	if (h->now_us >= h->next_memory_us) {
+		memory_settle(&h->memory, h->now_us);
+		h->next_memory_us = h->now_us + MEMORY_TICK_US;
+	}
+}
+
+static void run_workload(struct sim_host *h)
+{
+	if (h->now_us < h->next_workload_us)
+		return;
+	h->workload.family->tick(&h->workload, h->now_us);
+	memory_update_sums(&h->memory);
+	h->next_workload_us = h->now_us + WORKLOAD_TICK_US;
+}
+
+static bool advance_to_event(struct sim_host *h, uint64_t until_us)
+{
+	uint64_t samples;
+
+	if (h->now_us >= h->asleep_until_us)
+		h->asleep_until_us = h->now_us + wait_activation(h);
+	if (h->now_us < h->asleep_until_us) {
+		uint64_t next_us = u64_min(u64_min(h->next_workload_us, h->next_memory_us),
+					   u64_min(h->asleep_until_us, until_us));
+
+		pass_time(h, next_us - h->now_us);
+		run_workload(h);
+		return true;
+	}
+	samples = samples_to_next_event(h, until_us);
+	sample(h, samples);
+	h->damon.passed_samples += samples;
+	pass_time(h, samples * h->damon.attrs.sample_us);
+	if (!kdamond_step(h))
+		return false;
+	run_workload(h);
+	return true;
+}
+
+bool sim_host_advance(struct sim_host *h, uint64_t us)
+{
+	const uint64_t until_us = h->now_us + us;
+	const double stall_before_us = h->memory.stall_us;
+	double stall_us;
+
+	while (h->now_us < until_us) {
+		if (!advance_to_event(h, until_us)) {
+			h->out_of_memory = true;
+			return false;
+		}
+	}
+	memory_settle(&h->memory, h->now_us);
+	stall_us = h->memory.stall_us - stall_before_us;
+	h->pressure_us += fmin(stall_us, (double)us) * h->profile[PROFILE_PRESSURE_VISIBILITY];
+	return true;
+}
+
+static uint64_t bytes_of(double pages)
+{
+	return pages > 0.0 ? (uint64_t)(pages * DT_PAGE_BYTES) : 0;
+}
+
+static bool snapshot_regions(struct sim_host *h, struct snapshot *snapshot)
+{
+	const struct damon_ctx *damon = &h->damon;
+	const uint64_t left_bp = damon_left_bp(damon);
+
+	if (h->snapshot_capacity < damon->nr_regions) {
+		struct snapshot_region *regions = realloc(h->snapshot_regions,
+			damon->capacity * sizeof(*regions));
+
+		if (!regions)
+			return false;
+		h->snapshot_regions = regions;
+		h->snapshot_capacity = damon->capacity;
+	}
+	for (size_t i = 0; i < damon->nr_regions; i++) {
+		const struct damon_region *r = &damon->regions[i];
+
+		h->snapshot_regions[i] = (struct snapshot_region){
+			.start = r->start,
+			.end = r->end,
+			.nr_accesses = damon_mvsum(r->nr_accesses, r->last_nr_accesses, left_bp),
+			.age = r->age,
+		};
+	}
+	snapshot->regions = h->snapshot_regions;
+	snapshot->nr_regions = damon->nr_regions;
+	return true;
+}
+
+bool sim_host_snapshot(struct sim_host *h, struct snapshot *s)
+{
+	const struct memory *m = &h->memory;
+	const bool has_pool = m->costs.pool_pages_max > 0.0;
+
+	*s = (struct snapshot){
+		.time_us = h->now_us,
+		.sample_us = h->damon.attrs.sample_us,
+		.aggr_us = h->damon.attrs.aggr_us,
+		.resident_bytes = bytes_of(memory_resident(m)),
+		.swapped_bytes = bytes_of(m->compressed + m->swapped),
+		.compressed_bytes = bytes_of(compressed_pool_pages(h)),
+		.memory_total_bytes = bytes_of(h->memory_total_pages),
+		.memory_free_bytes = bytes_of(free_pages(h)),
+		.swap_total_bytes = bytes_of(m->costs.swap_pages_max + m->costs.pool_pages_max),
+		.swap_free_bytes = bytes_of(m->costs.swap_pages_max + m->costs.pool_pages_max -
+					    m->swapped - m->compressed),
+		.major_faults = (uint64_t)m->faults,
+		.cpu_time_us = (uint64_t)h->busy_us,
+		.psi_some_us = (uint64_t)h->pressure_us,
+		.swap_in_us = (has_pool ? m->costs.compressed_in_us : m->costs.swap_in_us) *
+			      h->profile[PROFILE_SWAP_IN_ERROR],
+	};
+	if (h->nr_schemes)
+		s->stats = h->schemes[0].stats;
+	return snapshot_regions(h, s);
+}
+
+void sim_host_truth(const struct sim_host *h, struct truth *t)
+{
+	const struct memory *m = &h->memory;
+	const double byte_s = DT_PAGE_BYTES * 1e-6;
+
+	t->time_us = (double)h->now_us;
+	t->touched_byte_s = m->touched_page_us * byte_s;
+	t->resident_byte_s = m->resident_page_us * byte_s;
+	t->cost_unmanaged_byte_s = t->touched_byte_s;
+	t->cost_byte_s = t->resident_byte_s +
+			 m->compressed_page_us * byte_s / m->costs.compression_ratio +
+			 m->swapped_page_us * byte_s * h->profile[PROFILE_SWAP_PRICE];
+	t->stall_us = m->stall_us;
+	t->interference_us = h->interference_us;
+	t->busy_us = h->busy_us;
+	t->faults = m->faults;
+	t->pages_out = m->pages_out;
+}

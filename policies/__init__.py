@@ -1,0 +1,1 @@
+"""The decision path: observation, knobs, guard, network and policy file; and static policies."""

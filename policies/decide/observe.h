@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From snapshots to an observation: a fixed number of floats that do not depend on the size of
+ * the host, with short and long averages where one instant is not enough.
+ */
+#ifndef DT_OBSERVE_H
+#define DT_OBSERVE_H
+
+#include <stdbool.h>
+
+#include "knobs.h"
+#include "snapshot.h"
+
+#define OBSERVATION_FEATURES(X)                                                                \
+	/* share of the monitored bytes without an access, by idle time */                     \
+	X(idle_below_2s_share)                                                                 \
+	X(idle_2s_share)                                                                       \
+	X(idle_5s_share)                                                                       \
+	X(idle_10s_share)                                                                      \
+	X(idle_20s_share)                                                                      \
+	X(idle_40s_share)                                                                      \
+	X(idle_80s_share)                                                                      \
+	X(idle_160s_share)                                                                     \
+	/* share with an access in at most 10 %, at most 50 %, more of the samples */          \
+	X(rare_share)                                                                          \
+	X(warm_share)                                                                          \
+	X(hot_share)                                                                           \
+	/* where the tenant's memory is, and what room the host has */                         \
+	X(resident_share)                                                                      \
+	X(resident_share_change)                                                               \
+	X(tenant_share)                                                                        \
+	X(free_share)                                                                          \
+	X(compressed_share)                                                                    \
+	X(swap_free_share)                                                                     \
+	/* slowdown as faults let one estimate it: itself, and against the budget */           \
+	X(slowdown_log)                                                                        \
+	X(over_budget_now)                                                                     \
+	X(over_budget_30s)                                                                     \
+	X(over_budget_300s)                                                                    \
+	X(pressure_now)                                                                        \
+	X(pressure_30s)                                                                        \
+	/* what the scheme did with its quota */                                               \
+	X(page_out_rate_log)                                                                   \
+	X(quota_use)                                                                           \
+	X(swap_in_log)                                                                         \
+	X(budget_log)                                                                          \
+	/* the knobs in force, and how long the guard still holds back */                      \
+	X(last_min_age)                                                                        \
+	X(last_quota)                                                                          \
+	X(hold)
+
+enum observation_feature {
+#define X(name) OBS_##name,
+	OBSERVATION_FEATURES(X)
+#undef X
+	NR_FEATURES
+};
+
+extern const char *const observation_names[NR_FEATURES];
+
+/* Differences between two snapshots, and their averages; what guard and observation share. */
+struct rates {
+	bool primed;
+	uint64_t time_us;
+	uint64_t major_faults;
+	uint64_t cpu_time_us;
+	uint64_t psi_some_us;
+	uint64_t sz_applied_bytes;
+	double resident_share;
+
+	double dt_s;
+	double slowdown;
+	double slowdown_30s;
+	double slowdown_300s;
+	double pressure;
+	double pressure_30s;
+	double applied_bytes_per_s;
+	double resident_share_change;
+};
+
+/* Take in one more snapshot.  A counter that went backwards counts as no change. */
+void rates_update(struct rates *rates, const struct snapshot *snapshot);
+
+double snapshot_tenant_bytes(const struct snapshot *snapshot);
+
+/* Fill @observation, of NR_FEATURES floats, each about [-1, 1] and always finite. */
+void observe(const struct snapshot *snapshot, const struct rates *rates,
+	     const struct knobs *knobs, double hold, double budget, float *observation);
+
+#endif
