@@ -33,6 +33,9 @@ _STATE = f"{_KDAMOND}/state"
 
 _WALK_ATTEMPTS = 3
 
+# How many of the files that a refused command stood for fit into its one-line error.
+_NAMED_FILES = 8
+
 
 class Kdamond:
     """Sets the worker up, runs it, and reads its results.
@@ -59,13 +62,12 @@ class Kdamond:
         wanted = (*schemes, OBSERVER)
         self._staging.resize(len(wanted))
         self._require_scheme_files()
-        written = self._staging.stage(wanted)
+        self._staging.stage(wanted)
         try:
             self._ledger.write(_STATE, "on")
         except RefusedError as error:
-            raise KernelRejectedError(
-                f"{error}; staged: {context}, {', '.join(written)}"
-            ) from error
+            setup = {**mapping.context_files(context), **mapping.target_files(context, ranges)}
+            raise _rejected(error, [f"{path}={text}" for path, text in setup.items()]) from error
         self._running = wanted
 
     def apply(self, schemes: Sequence[Scheme]) -> None:
@@ -130,7 +132,7 @@ class Kdamond:
         try:
             self._command("commit")
         except RefusedError as error:
-            raise KernelRejectedError(f"{error}; staged: {', '.join(written)}") from error
+            raise _rejected(error, written) from error
         self._running = schemes
 
     def _put_back(self, before: tuple[Scheme, ...], cause: TunerError) -> None:
@@ -173,3 +175,9 @@ class Kdamond:
 
     def _read_all(self, directory: str, paths: dict[str, str]) -> mapping.Files:
         return {path: self._tree.read(f"{directory}/{path}") for path in paths}
+
+
+def _rejected(error: RefusedError, written: list[str]) -> KernelRejectedError:
+    more = len(written) - _NAMED_FILES
+    rest = f" and {more} more" if more > 0 else ""
+    return KernelRejectedError(f"{error}; it was given {', '.join(written[:_NAMED_FILES])}{rest}")

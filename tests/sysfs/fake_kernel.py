@@ -72,6 +72,7 @@ class FakeKernel:
     def __init__(self) -> None:
         self.files = dict(HOST_FILES)
         self.committed: dict[str, str] | None = None
+        self.was_on = False
         self.stats: list[dict[str, str]] = []
         self.regions = [Region(0, 4096, 3, 1), Region(4096, 8192, 0, 9)]
         self.write_faults: list[Fault] = []
@@ -160,6 +161,8 @@ class FakeKernel:
             raise failure(errno.EBUSY)
         self._validate(name, text)
         self.files[path] = text
+        if name == "nr_kdamonds":
+            self.was_on = False
         if name in CHILDREN:
             self._populate(directory, name, int(text, 0))
 
@@ -169,12 +172,18 @@ class FakeKernel:
         elif name in BOOLEANS:
             valid = text[:1] in "YyNn01"
         else:
-            try:
-                valid = 0 <= int(text, 0) < 2**64 and (name != "nr_contexts" or int(text) < 2)
-            except ValueError:
-                valid = False
+            valid = self._is_number(text) and (name != "nr_contexts" or int(text, 0) < 2)
         if not valid:
             raise failure(errno.EINVAL)
+
+    def _is_number(self, text: str) -> bool:
+        try:
+            number = int(text, 0)
+        except ValueError:
+            return False
+        if number >= 2**64:
+            raise failure(errno.ERANGE)
+        return number >= 0
 
     def _populate(self, directory: str, counter: str, count: int) -> None:
         for path in list(self.files):
@@ -192,11 +201,12 @@ class FakeKernel:
     def _command(self, word: str) -> None:
         if word == "on":
             return self._switch_on()
-        if word == "off":
-            self.end_kdamond()
-            return None
         if word == "clear_schemes_tried_regions":
             return self._clear_regions()
+        if not self.was_on:
+            raise failure(errno.EINVAL)
+        if word == "off":
+            return self.end_kdamond()
         handlers = {
             "commit": self._commit,
             "update_schemes_stats": self._update_stats,
@@ -216,6 +226,7 @@ class FakeKernel:
             raise failure(errno.EBUSY)
         self.stats = []
         self._commit()
+        self.was_on = True
         self.files[STATE] = "on"
         self.files[f"{KDAMOND}/pid"] = "99"
 

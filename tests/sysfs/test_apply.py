@@ -191,3 +191,10 @@ def test_a_worker_that_somebody_else_switched_off(kernel, host):
 def test_applying_before_start_is_a_mistake(make_host):
     with pytest.raises(RuntimeError, match="call start first"):
         make_host().apply([])
+
+
+@pytest.mark.parametrize("value", [-1, 2**64])
+def test_a_value_that_does_not_fit_is_named_with_its_file(kernel, host, value):
+    with pytest.raises(KernelRejectedError, match=f"'{value}' to /sys/.*/0/quotas/bytes"):
+        host.apply([replace(PAGEOUT, quota=Quota(sz_bytes=value))])
+    assert kernel.files[f"{SCHEMES}/0/quotas/bytes"] == "0"
