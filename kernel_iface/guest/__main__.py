@@ -48,9 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
         return GUEST_FAILED
     except KeyboardInterrupt:
         return 130
+    again = f" at boot {result.boots}" if result.boots > 1 else ""
     print(
         f"Linux {result.kernel_version}: exit status {result.exit_status}, up after "
-        f"{result.boot_s:.1f} s, {result.total_s:.1f} s in all; files are in {result.out_dir}",
+        f"{result.boot_s:.1f} s{again}, {result.total_s:.1f} s in all; files are in {result.out_dir}",
         file=sys.stderr,
     )
     return result.exit_status
@@ -64,15 +65,61 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("--kernel", default="7.3", metavar="SERIES", help="newest cloud kernel of it; %(default)s")
-    add("--memory-gib", type=float, default=2, metavar="N", help="memory; %(default)s")
-    add("--cpus", type=int, default=2, metavar="N", help="virtual CPUs; %(default)s")
-    add("--swap-gib", type=float, default=0, metavar="N", help="zram swap; %(default)s is none")
-    add("--swap-algorithm", choices=SWAP_ALGORITHMS, default="lz4", help="%(default)s")
-    add("--kernel-arg", action="append", default=[], metavar="WORD", help="for its command line")
-    add("--out", type=Path, default=Path("out/guest"), metavar="DIR", help="%(default)s")
-    add("--timeout", type=float, default=600, metavar="S", help="seconds to live; %(default)s")
+    add, usual = parser.add_argument, GuestSpec()
+    add(
+        "--kernel",
+        default=usual.kernel_series,
+        metavar="SERIES",
+        help="its newest is booted; default %(default)s",
+    )
+    add(
+        "--memory-gib",
+        type=float,
+        default=usual.memory_bytes / _GIB,
+        metavar="N",
+        help="memory; default %(default)g",
+    )
+    add(
+        "--cpus",
+        type=int,
+        default=usual.cpus,
+        metavar="N",
+        help="virtual CPUs; default %(default)s",
+    )
+    add(
+        "--swap-gib",
+        type=float,
+        default=0,
+        metavar="N",
+        help="zram swap; default %(default)s is none",
+    )
+    add(
+        "--swap-algorithm",
+        choices=SWAP_ALGORITHMS,
+        default=usual.swap_algorithm,
+        help="%(default)s",
+    )
+    add(
+        "--kernel-arg",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="added to the kernel's command line; may be repeated",
+    )
+    add(
+        "--out",
+        type=Path,
+        default=Path("out/guest"),
+        metavar="DIR",
+        help="for results; default %(default)s",
+    )
+    add(
+        "--timeout",
+        type=float,
+        default=600,
+        metavar="S",
+        help="seconds until it is stopped; default %(default)g",
+    )
     add("command", nargs="+", metavar="COMMAND", help="after --, with its arguments")
     return parser
 

@@ -34,6 +34,8 @@ def published(target: Path) -> Iterator[Path]:
     Whoever sees ``target`` sees it whole: it appears in one rename. The caller holds the lock.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left_by_a_killed_run in target.parent.glob(".new-*"):
+        shutil.rmtree(left_by_a_killed_run, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=".new-", dir=target.parent))
     try:
         yield scratch

@@ -55,7 +55,7 @@ def _base_files(busybox: Path) -> dict[PurePosixPath, Path]:
         PurePosixPath("/usr/bin/busybox"): busybox,
         PurePosixPath("/usr/bin", python_tree.VERSION): python,
         **library,
-        **python_tree.site_packages(),
+        **python_tree.pytest_packages(),
         **python_tree.shared_libraries(binaries),
     }
 

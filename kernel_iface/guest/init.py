@@ -63,7 +63,8 @@ done
 if [ $swap_bytes -gt 0 ]; then
 	insert swap
 	zram=/sys/block/zram0
-	echo $swap_algorithm >$zram/comp_algorithm || fail "zram has no $swap_algorithm, but $(cat $zram/comp_algorithm)"
+	echo $swap_algorithm >$zram/comp_algorithm ||
+		fail "zram has no $swap_algorithm but $(cat $zram/comp_algorithm)"
 	echo $swap_bytes >$zram/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 ||
 		fail "cannot swap to zram"
 fi

@@ -14,7 +14,7 @@ from types import FrameType
 
 from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest.emulator import GuestFiles, emulator_command
-from damon_tuner.kernel_iface.guest.session import Outcome, Session
+from damon_tuner.kernel_iface.guest.session import Session
 from damon_tuner.kernel_iface.guest.spec import GuestSpec
 
 _READ_BYTES = 1 << 16
@@ -22,15 +22,14 @@ _READ_BYTES = 1 << 16
 
 def run_machine(
     emulator: str, spec: GuestSpec, files: GuestFiles, session: Session, timeout_s: float
-) -> Outcome:
-    """Boot and feed ``session`` until the guest has sent everything; then end the emulator.
+) -> None:
+    """Boot and feed ``session`` until the guest has sent everything, or died.
 
-    Raises ``GuestError`` when the guest dies before, reports an error, or takes longer than
-    ``timeout_s``. However this ends, the emulator is gone afterwards.
+    Raises ``GuestError`` when the guest reports an error or takes longer than ``timeout_s``.
+    However this ends, the emulator is gone afterwards.
     """
     deadline = time.monotonic() + timeout_s
     with contextlib.ExitStack() as stack:
-        stack.enter_context(signals_unwind())
         control, control_end = _pipe(stack)
         output, output_end = _pipe(stack)
         command = emulator_command(emulator, spec, files, control_end, output_end)
@@ -40,7 +39,6 @@ def run_machine(
         while data := os.read(output, _READ_BYTES):
             session.feed_output(data)
         session.finish_output()
-    return session.outcome()
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def _command_script(command: Sequence[str], spec: GuestSpec, env: Mapping[str, s
         "DAMON_TUNER_OUT": OUT,
         "HOME": "/root",
         "LANG": "C.UTF-8",
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": f"{PROJECT}:{python_tree.PACKAGES}",
         "PYTHONUNBUFFERED": "1",
         **env,
     }

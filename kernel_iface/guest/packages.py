@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,9 +78,11 @@ def fetch_busybox() -> Path:
         if not target.exists():
             apt = PrivateApt(cache / "apt")
             apt.update()
-            with published(target) as scratch, tempfile.TemporaryDirectory(dir=cache) as work:
-                _unpack(apt, ("busybox-static",), Path(work))
-                _find_one(Path(work), "bin/busybox").rename(scratch / "busybox")
+            with (
+                published(target) as scratch,
+                _unpacked(apt, ("busybox-static",), scratch) as tree,
+            ):
+                _find_one(tree, "bin/busybox").rename(scratch / "busybox")
     return target / "busybox"
 
 
@@ -88,17 +91,19 @@ def _download_kernel(apt: PrivateApt, series: str, target: Path) -> None:
     names = apt.names("linux-")
     release = newest_release(series, names)
     wanted = sorted({f"linux-{part}-{release}" for part in _PARTS} & names)
-    with tempfile.TemporaryDirectory(dir=target.parent) as work:
-        _unpack(apt, wanted, Path(work))
-        _find_one(Path(work), "vmlinuz*").rename(target / "vmlinuz")
-        _find_one(Path(work), f"modules/{release}/kernel").rename(target / "modules")
+    with _unpacked(apt, wanted, target) as tree:
+        _find_one(tree, "vmlinuz*").rename(target / "vmlinuz")
+        _find_one(tree, f"modules/{release}/kernel").rename(target / "modules")
     (target / "release").write_text(release)
 
 
-def _unpack(apt: PrivateApt, names: Iterable[str], into: Path) -> None:
-    for package in apt.download(list(names), into):
-        run_tool(("dpkg-deb", "--extract", str(package), str(into)))
-        package.unlink()
+@contextlib.contextmanager
+def _unpacked(apt: PrivateApt, names: Iterable[str], folder: Path) -> Iterator[Path]:
+    """Give the files of the named packages, in one tree below ``folder`` for this block."""
+    with tempfile.TemporaryDirectory(dir=folder) as tree:
+        for package in apt.download(list(names), Path(tree)):
+            run_tool(("dpkg-deb", "--extract", str(package), tree))
+        yield Path(tree)
 
 
 def _find_one(folder: Path, pattern: str) -> Path:

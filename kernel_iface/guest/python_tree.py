@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import importlib._bootstrap_external as bootstrap
 import importlib.metadata
+import importlib.util
 import re
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest.apt import run_tool
 
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"
 CACHE_TAG = sys.implementation.cache_tag
 STDLIB = PurePosixPath("/usr/lib", VERSION)
-SITE_PACKAGES = STDLIB / "site-packages"
+# On PYTHONPATH: which folder of its own a Python looks into depends on who built it.
+PACKAGES = PurePosixPath("/usr/lib/packages")
 LIBRARIES = PurePosixPath("/usr/lib/x86_64-linux-gnu")
-# pytest and what it imports, all pure Python
-DISTRIBUTIONS = ("pytest", "pluggy", "iniconfig", "packaging", "pygments")
+# what "import pytest" needs, all pure Python
+PYTEST = ("pytest", "_pytest", "py", "pluggy", "iniconfig", "packaging", "pygments")
 
 _UNUSED_FOLDERS = frozenset(
     (
@@ -42,14 +43,18 @@ def standard_library() -> dict[PurePosixPath, Path]:
     return {STDLIB / path.relative_to(root): path for path in _walk(root)}
 
 
-def site_packages() -> dict[PurePosixPath, Path]:
-    """Return guest path to host path of pytest and its requirements (``GuestError``)."""
-    return {
-        SITE_PACKAGES / file: Path(str(file.locate()))
-        for name in DISTRIBUTIONS
-        for file in _distribution_files(name)
-        if ".." not in file.parts and "__pycache__" not in file.parts
-    }
+def pytest_packages() -> dict[PurePosixPath, Path]:
+    """Return guest path to host path of pytest and what it imports, where installed."""
+    files: dict[PurePosixPath, Path] = {}
+    for name in PYTEST:
+        spec = importlib.util.find_spec(name)
+        if spec and spec.submodule_search_locations:
+            folder = Path(next(iter(spec.submodule_search_locations)))
+            files |= {PACKAGES / name / path.relative_to(folder): path for path in _walk(folder)}
+        elif spec and spec.origin:
+            files[PACKAGES / f"{name}.py"] = Path(spec.origin)
+        files |= {PACKAGES / path.parent.name / path.name: path for path in _metadata(name)}
+    return files
 
 
 def shared_libraries(binaries: list[Path]) -> dict[PurePosixPath, Path]:
@@ -87,11 +92,11 @@ def _walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _distribution_files(name: str) -> list[importlib.metadata.PackagePath]:
+def _metadata(name: str) -> list[Path]:
+    """Return the file in which a distribution's version is found, if this is one's name."""
     try:
-        files = importlib.metadata.distribution(name).files
-    except importlib.metadata.PackageNotFoundError as error:
-        raise GuestError(
-            f"{name} is not installed: pip install pytest, the guest has it"
-        ) from error
-    return files or []
+        site = Path(str(importlib.metadata.distribution(name).locate_file("")))
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    found = [*site.glob("*.dist-info/METADATA"), *site.glob("*.egg-info/PKG-INFO")]
+    return [path for path in found if path.parent.name.lower().startswith(f"{name}-")]

@@ -57,6 +57,11 @@ class Session:
         return bool(self._results_sha256)
 
     @property
+    def ready(self) -> bool:
+        """Whether the guest has come as far as to start the command."""
+        return self._ready_at is not None
+
+    @property
     def stage(self) -> str:
         """What the guest is doing, as the end of the sentence "the guest died ..."."""
         if self._ready_at is None:

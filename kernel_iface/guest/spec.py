@@ -47,9 +47,11 @@ class GuestResult:
     kernel_version: str
     """``uname -r`` of the kernel that ran."""
     boot_s: float
-    """From the start of the emulator until the command was started."""
+    """From power-on until the command was started."""
     total_s: float
-    """From the start of the emulator until the last result was here."""
+    """From power-on until the last result was here."""
+    boots: int
+    """1, or more where the emulator broke the kernel on its way up and it was started again."""
     out_dir: Path
     """Holds what the command wrote to ``$DAMON_TUNER_OUT``."""
     console_log: Path

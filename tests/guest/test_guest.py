@@ -1,0 +1,142 @@
+"""Boots the guest from this machine; each test is one boot, some seconds each."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from damon_tuner.errors import GuestError
+from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
+
+pytestmark = [pytest.mark.guest, pytest.mark.usefixtures("emulator")]
+
+IDLE_LIMIT_S = 90
+SUITE_LIMIT_S = 1500
+
+
+def test_an_idle_guest_is_there_and_back_soon(tmp_path: Path) -> None:
+    result = run_in_guest(["true"], out_dir=tmp_path, timeout_s=300)
+    assert result.exit_status == 0
+    assert result.kernel_version.startswith("7.3.")
+    assert 0 < result.boot_s < result.total_s < IDLE_LIMIT_S
+
+
+@pytest.mark.slow
+def test_the_kernel_suite_passes_in_the_guest(tmp_path: Path) -> None:
+    command = "python -m pytest tests/kernel -m kernel -v --junit-xml $DAMON_TUNER_OUT/junit.xml"
+    lines: list[str] = []
+    result = run_in_guest(
+        ["sh", "-c", command],
+        GuestSpec(swap_bytes=1 << 30),
+        out_dir=tmp_path,
+        timeout_s=SUITE_LIMIT_S,
+        echo=lines.append,
+    )
+    said = "\n".join(lines)
+    print(said)
+    assert result.exit_status == 0, said
+    suite = ElementTree.parse(tmp_path / "junit.xml").getroot().find("testsuite")
+    assert suite is not None
+    assert int(suite.attrib["tests"]) > 0
+    assert [suite.attrib[kind] for kind in ("failures", "errors", "skipped")] == ["0"] * 3, said
+
+
+def test_status_files_and_output_come_back_as_they_were(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    sent.write_bytes(os.urandom(5_000_001))
+    lines: list[str] = []
+    script = (
+        'mkdir $DAMON_TUNER_OUT/sub; cp given/file "$DAMON_TUNER_OUT/sub/a file";'
+        'echo "$GREETING"; echo to stderr >/dev/stderr; printf "no newline"; exit 77'
+    )
+    result = run_in_guest(
+        ["sh", "-c", script],
+        out_dir=tmp_path / "out",
+        timeout_s=120,
+        extra_files={"given/file": sent},
+        env={"GREETING": "it's ünicode"},
+        echo=lines.append,
+    )
+    assert result.exit_status == 77
+    assert (tmp_path / "out/sub/a file").read_bytes() == sent.read_bytes()
+    assert lines == ["it's ünicode", "to stderr", "no newline"]
+
+
+def test_a_command_without_an_end_is_stopped(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(GuestError, match=r"stopped at the timeout.*guest-console\.log"):
+        run_in_guest(["sleep", "3600"], out_dir=tmp_path, timeout_s=12)
+    assert time.monotonic() - started < 60
+    assert not _emulators_of(tmp_path)
+
+
+def test_a_panic_is_reported_with_the_console(tmp_path: Path) -> None:
+    command = ["sh", "-c", "echo c >/proc/sysrq-trigger"]
+    with pytest.raises(GuestError, match="died while the command ran") as caught:
+        run_in_guest(command, out_dir=tmp_path, timeout_s=120)
+    message, log = str(caught.value), tmp_path / "guest-console.log"
+    assert str(log) in message
+    assert "Kernel panic" in log.read_text()
+
+
+def test_what_init_cannot_do_is_reported(tmp_path: Path) -> None:
+    no_such_memory = GuestSpec(swap_bytes=1 << 52)
+    with pytest.raises(GuestError, match="could not be set up: cannot swap to zram"):
+        run_in_guest(["true"], no_such_memory, out_dir=tmp_path, timeout_s=120)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_emulator_goes_with_its_runner(tmp_path: Path, number: signal.Signals) -> None:
+    scratch, out = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir()
+    runner = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "damon_tuner.kernel_iface.guest",
+            "--out",
+            out,
+            "--",
+            "sleep",
+            "99",
+        ],
+        env={**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until(lambda: bool(_emulators_of(out)), 60)
+        runner.send_signal(number)
+        status = runner.wait(30)
+    finally:
+        runner.kill()
+        runner.wait()
+    _wait_until(lambda: not _emulators_of(out), 10)
+    if number != signal.SIGKILL:  # nobody cleans up after that one
+        assert status == 128 + number
+        assert not list(scratch.iterdir())
+
+
+def _emulators_of(out_dir: Path) -> list[str]:
+    """Return the process ids of emulators whose console goes to ``out_dir``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (process / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if b"qemu-system" in command and str(out_dir).encode() in command:
+            found.append(process.name)
+    return found
+
+
+def _wait_until(true: Callable[[], bool], limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline, f"not within {limit_s} s"
+        time.sleep(0.05)
