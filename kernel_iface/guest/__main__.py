@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     again = f" at boot {result.boots}" if result.boots > 1 else ""
     print(
         f"Linux {result.kernel_version}: exit status {result.exit_status}, up after "
-        f"{result.boot_s:.1f} s{again}, {result.total_s:.1f} s in all; files are in {result.out_dir}",
+        f"{result.boot_s:.1f} s{again}, {result.total_s:.1f} s in all; files: {result.out_dir}",
         file=sys.stderr,
     )
     return result.exit_status
@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
         "--swap-algorithm",
         choices=SWAP_ALGORITHMS,
         default=usual.swap_algorithm,
-        help="%(default)s",
+        help="default %(default)s",
     )
     add(
         "--kernel-arg",
