@@ -6,9 +6,10 @@ is ``len(TRUTH_NAMES)``.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypeAlias, TypedDict
 
-from typing_extensions import Buffer
+# Python can say "buffer" in a type only from 3.12 on.
+Buffer: TypeAlias = Any
 
 OBSERVATION_NAMES: tuple[str, ...]
 KNOB_NAMES: tuple[str, ...]

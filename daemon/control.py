@@ -1,0 +1,81 @@
+"""The control loop: observe, decide, act, once a control interval, until told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from damon_tuner.kernel_iface.host import Host, Snapshot
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S, Decision, Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One turn of the loop: what was seen, what was decided, and the time since the start."""
+
+    elapsed_s: float
+    snapshot: Snapshot
+    decision: Decision
+
+
+def control(
+    host: Host,
+    policy: Policy,
+    *,
+    on_step: Callable[[Step], None],
+    interval_s: float = CONTROL_INTERVAL_S,
+    duration_s: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Let ``policy`` manage ``host`` for ``duration_s`` seconds, or until something is raised.
+
+    The first decision is taken at once. Whatever ends the loop, the host is as it was before.
+    """
+    try:
+        host.start(())
+        started = clock()
+        while True:
+            snapshot = host.snapshot()
+            decision = policy.decide(snapshot)
+            host.apply(decision.schemes)
+            elapsed_s = clock() - started
+            on_step(Step(elapsed_s, snapshot, decision))
+            left_s = interval_s if duration_s is None else duration_s - elapsed_s
+            if left_s <= 0.0:
+                return
+            host.advance(min(interval_s, left_s))
+    finally:
+        host.stop()
+
+
+class Stopped(BaseException):
+    """SIGTERM or SIGINT arrived; like ``KeyboardInterrupt``, no ``except Exception`` eats it."""
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Raise ``Stopped`` on the first SIGTERM or SIGINT, so that everything unwinds.
+
+    Further signals are held back until then: what has to be put back is put back once.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for held in signals:
+            signal.signal(held, signal.SIG_IGN)
+        raise Stopped
+
+    signals = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

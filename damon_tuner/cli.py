@@ -1,0 +1,292 @@
+"""The ``damon-tuner`` command. What a subcommand needs is imported only when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from damon_tuner import __version__
+from damon_tuner.errors import TunerError
+
+PRETRAINED = Path(__file__).parent / "policies" / "pretrained" / "reclaim.safetensors"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit status."""
+    from damon_tuner.daemon.control import Stopped, stop_on_signals
+
+    args = _parser().parse_args(argv)
+    try:
+        with stop_on_signals():
+            return int(args.run(args) or 0)
+    except TunerError as error:
+        print(f"damon-tuner: error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith("damon_tuner"):
+            raise
+        print(
+            f"damon-tuner: error: this command needs {error.name}: "
+            "install it with pip install 'damon-tuner[train]'",
+            file=sys.stderr,
+        )
+        return 1
+    except (Stopped, KeyboardInterrupt):
+        print("damon-tuner: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="damon-tuner",
+        description="Learns the knobs of Linux's DAMON: memory saved within a slowdown budget.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_tune(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_export(commands)
+    _add_run(commands)
+    _add_kernel_demo(commands)
+    _add_figures(commands)
+    return parser
+
+
+_Commands = argparse._SubParsersAction
+
+
+def _command(
+    commands: _Commands[argparse.ArgumentParser], name: str, help: str, epilog: str = ""
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+
+
+def _share(text: str) -> float:
+    """A budget: 0.02 or 2%."""
+    try:
+        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share such as 0.02 or 2%") from None
+    if not 0.0 < value <= 1.0:
+        raise argparse.ArgumentTypeError("must be above 0 and at most 1 (100%)")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 1e9:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return value
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    parser.add_argument("--steps", type=_positive, help="control intervals to train for")
+    parser.add_argument("--seed", type=int, default=0, help="determines the trained weights")
+    parser.add_argument(
+        "--workload",
+        type=Path,
+        action="append",
+        help="train on this workload file instead of the bundled families; may be repeated",
+    )
+
+
+def _add_tune(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "tune", "train a policy, compare it with static ones, and write a report"
+    )
+    _add_training_options(parser)
+    _add_comparison_options(parser)
+    parser.set_defaults(run=_tune)
+
+
+def _add_train(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "train", "train a policy in the simulator and export it")
+    _add_training_options(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
+    parser.add_argument("--seeds", type=_positive, default=12, help="episodes a workload")
+    parser.add_argument(
+        "--threads", type=_positive, default=os.cpu_count() or 1, help="threads of the simulator"
+    )
+
+
+def _add_evaluate(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "evaluate", "compare a policy with the static ones, on seeds not trained on"
+    )
+    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
+    _add_comparison_options(parser)
+    parser.add_argument(
+        "--workload",
+        type=Path,
+        action="append",
+        help="compare on this workload file instead of the bundled ones; may be repeated",
+    )
+    parser.add_argument("--json", action="store_true", help="print every episode as a JSON line")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_export(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "export",
+        "make a policy file from a training run",
+        "A run holds pickles of the training libraries: export only runs that you trust.",
+    )
+    parser.add_argument("training_run", type=Path, help="the folder that train wrote, out/run")
+    parser.add_argument("policy", type=Path, help="the policy file to write")
+    parser.set_defaults(run=_export)
+
+
+def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "run",
+        "manage a process of this host through DAMON (as root), until stopped",
+        "Ctrl-C or SIGTERM stops, and puts back everything that was changed.",
+    )
+    parser.add_argument("--pid", type=_positive, required=True, help="the process to manage")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
+    which.add_argument("--static", metavar="NAME", help="a static policy instead, by name")
+    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
+    parser.add_argument("--interval", type=_seconds, default=5.0, help="seconds a decision")
+    parser.add_argument("--duration", type=_seconds, help="stop after so many seconds")
+    parser.add_argument(
+        "--swap-in-us", type=_seconds, help="what a major fault costs (default: measured)"
+    )
+    parser.add_argument("--json", action="store_true", help="log decisions as JSON lines")
+    parser.set_defaults(run=_run)
+
+
+def _add_kernel_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "kernel-demo",
+        "boot a real kernel in an emulator and compare policies on a real process there",
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/kernel-demo"), help="results")
+    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
+    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
+    parser.add_argument("--seconds", type=_seconds, default=200.0, help="for each policy")
+    parser.add_argument("--interval", type=_seconds, default=5.0, help="seconds a decision")
+    parser.set_defaults(run=_kernel_demo)
+
+
+def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands, "figures", "measure, and print one JSON object a line for each figure"
+    )
+    parser.add_argument("group", choices=("sim", "env", "score", "kernel"), help="what to measure")
+    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file (score, kernel)")
+    parser.add_argument(
+        "--reuse",
+        type=Path,
+        metavar="DIR",
+        help="kernel: print what an earlier kernel-demo wrote to DIR instead of booting again",
+    )
+    _add_comparison_options(parser)
+    parser.set_defaults(run=_figures)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from damon_tuner.training.run import train_and_save
+
+    train_and_save(args.out, args.steps, args.seed, args.workload)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.report import write_report
+    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.training.run import train_and_save
+
+    trained = train_and_save(args.out, args.steps, args.seed, args.workload)
+    network = trained.policy.network()
+    results = run_score(
+        network, budget=args.budget, seeds=args.seeds, nr_threads=args.threads
+    )
+    print_table(results)
+    report = args.out / "report.html"
+    write_report(report, results, trained.curve, trained.policy, args.budget)
+    print(f"\npolicy {trained.path}\nreport {report}")
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.envs.workload_file import load_workload
+    from damon_tuner.policies.policy_file import load_policy
+
+    results = run_score(
+        load_policy(args.policy).network(),
+        budget=args.budget,
+        seeds=args.seeds,
+        workloads=[load_workload(path) for path in args.workload] if args.workload else None,
+        nr_threads=args.threads,
+    )
+    if args.json:
+        for result in results:
+            print(json.dumps(asdict(result)))
+    else:
+        print_table(results)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from damon_tuner.training.run import export_run
+
+    export_run(args.training_run, args.policy)
+    print(args.policy)
+
+
+def _run(args: argparse.Namespace) -> None:
+    from damon_tuner.daemon.live import manage_process
+
+    manage_process(
+        args.pid,
+        policy_path=None if args.static else args.policy,
+        static=args.static,
+        budget=args.budget,
+        interval_s=args.interval,
+        duration_s=args.duration,
+        swap_in_us=args.swap_in_us,
+        as_json=args.json,
+    )
+
+
+def _kernel_demo(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.kernel_demo import run_demo
+
+    run_demo(args.out, args.policy, args.budget, args.seconds, args.interval)
+
+
+def _figures(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.figures import measure
+
+    for figure in measure(args.group, args.policy, args.budget, args.seeds, args.threads, args.reuse):
+        print(figure.line(), flush=True)

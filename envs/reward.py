@@ -1,0 +1,63 @@
+"""What an agent is rewarded for: memory cost saved, within the slowdown budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damon_tuner._core import TRUTH_NAMES
+
+Floats = NDArray[np.float64]
+
+_COLUMN = {name: i for i, name in enumerate(TRUTH_NAMES)}
+# A tenant that uses less of a CPU than this cannot be slowed down measurably.
+_MIN_CPU_SHARE = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class RewardWeights:
+    """How a control interval's slowdown weighs against its saving.
+
+    ``within`` is the price of using the whole budget; ``beyond`` is the price of each doubling
+    above it, of which at most ``beyond_max`` are counted: a burst of faults is far above any
+    budget, and an agent must still tell a long one from a short one.
+    """
+
+    within: float = 0.05
+    beyond: float = 0.25
+    beyond_max: float = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one control interval cost, host by host; each field has shape (hosts,).
+
+    ``saving`` is 1 - cost / cost without management, ``slowdown`` is time lost over time worked.
+    """
+
+    saving: Floats
+    slowdown: Floats
+    resident_saving: Floats
+
+
+def outcome(truth: Floats) -> Outcome:
+    """Read the simulator's ``truth`` (hosts x T, differences over an interval)."""
+    columns = {name: truth[:, i] for name, i in _COLUMN.items()}
+    lost_us = columns["stall_us"] + columns["interference_us"]
+    worked_us = np.maximum(columns["busy_us"], _MIN_CPU_SHARE * columns["time_us"])
+    return Outcome(
+        saving=1.0 - columns["cost_byte_s"] / columns["cost_unmanaged_byte_s"],
+        slowdown=lost_us / worked_us,
+        resident_saving=1.0 - columns["resident_byte_s"] / columns["touched_byte_s"],
+    )
+
+
+def reward(result: Outcome, budget: Floats, weights: RewardWeights) -> Floats:
+    """Reward of each host's interval, shape (hosts,)."""
+    used = result.slowdown / budget
+    beyond = np.minimum(np.log2(np.maximum(used, 1.0)), weights.beyond_max)
+    return (
+        result.saving - weights.within * np.minimum(used, 1.0) - weights.beyond * beyond
+    )

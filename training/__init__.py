@@ -1,0 +1,1 @@
+"""Offline training in the simulator, and export of what was learned."""

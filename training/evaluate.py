@@ -1,0 +1,106 @@
+"""How policies do in the simulator: the same loads, hosts and seeds for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from damon_tuner import _core
+from damon_tuner.envs.batch import NR_KNOBS, NR_TRUTH, EpisodeConfig, SimBatch
+from damon_tuner.envs.reward import outcome
+from damon_tuner.envs.workload_file import Workload
+from damon_tuner.policies.static import StaticPolicy
+
+Contender = StaticPolicy | _core.Network
+
+# Episodes for evaluation come from other seeds than any training run's: training draws from
+# SeedSequence(seed).spawn(), evaluation from this entropy.
+_EVALUATION_ENTROPY = 0xDA3011
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One policy on one episode; shares are 0 to 1.
+
+    ``saving`` is of memory cost, ``resident_saving`` of resident memory alone, ``breaches`` the
+    share of control intervals whose slowdown was above the budget.
+    """
+
+    policy: str
+    workload: str
+    seed: int
+    budget: float
+    saving: float
+    resident_saving: float
+    slowdown: float
+    breaches: float
+
+
+def evaluate(
+    contenders: Mapping[str, Contender],
+    workloads: Sequence[Workload],
+    seeds: Sequence[int],
+    budget: float,
+    *,
+    config: EpisodeConfig | None = None,
+    nr_threads: int = 1,
+    on_step: Callable[[], None] = lambda: None,
+) -> list[Result]:
+    """Run every contender on every workload and seed; ``on_step`` is called once a batch step."""
+    config = replace(config or EpisodeConfig(), workloads=tuple(workloads))
+    grid = [(w, seed) for w in range(len(workloads)) for seed in seeds]
+    results = []
+    for name, contender in contenders.items():
+        batch = SimBatch(config, len(grid), nr_threads)
+        observations = np.stack(
+            [batch.begin(i, w, _episode_seed(seed), budget) for i, (w, seed) in enumerate(grid)]
+        )
+        truth, breaches = _run(batch, contender, observations, on_step)
+        total = outcome(truth)
+        results += [
+            Result(
+                policy=name,
+                workload=workloads[w].name,
+                seed=seed,
+                budget=budget,
+                saving=float(total.saving[i]),
+                resident_saving=float(total.resident_saving[i]),
+                slowdown=float(total.slowdown[i]),
+                breaches=float(breaches[i]),
+            )
+            for i, (w, seed) in enumerate(grid)
+        ]
+    return results
+
+
+def _run(
+    batch: SimBatch,
+    contender: Contender,
+    observations: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    on_step: Callable[[], None],
+) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    truth = np.zeros((batch.nr_hosts, NR_TRUTH))
+    breaches = np.zeros(batch.nr_hosts)
+    actions = None
+    if isinstance(contender, StaticPolicy):
+        for host in range(batch.nr_hosts):
+            batch.core.set_schemes(host, contender.schemes)
+    else:
+        actions = np.zeros((batch.nr_hosts, NR_KNOBS), dtype=np.float32)
+    for _ in range(batch.config.episode_steps):
+        if isinstance(contender, _core.Network):
+            contender.forward(observations, actions)
+        step = batch.step(actions)
+        observations = step.observations
+        truth += step.truth
+        breaches += step.outcome.slowdown > batch.budget
+        on_step()
+    return truth, breaches / batch.config.episode_steps
+
+
+def _episode_seed(seed: int) -> int:
+    """The simulator's seed of evaluation episode ``seed``."""
+    state = np.random.SeedSequence([_EVALUATION_ENTROPY, seed]).generate_state(1, np.uint64)
+    return int(state[0] >> 1)

@@ -1,0 +1,82 @@
+"""A training run on disk: what it was, the agent itself, and the policy file made from it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from damon_tuner.envs.workload_file import load_workload
+from damon_tuner.errors import TunerError
+from damon_tuner.policies.policy_file import Policy, save_policy
+from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.export import policy_from_sb3
+from damon_tuner.training.train import provenance, train
+
+_AGENT = "agent.zip"
+_NORMALISER = "normaliser.pkl"
+_PROVENANCE = "provenance.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A finished run: its policy, where the file is, and the reward over training."""
+
+    policy: Policy
+    path: Path
+    curve: tuple[tuple[int, float], ...]
+
+
+def train_and_save(
+    out: Path, steps: int | None = None, seed: int = 0, workloads: Sequence[Path] | None = None
+) -> SavedRun:
+    """Train; write ``out/run`` and ``out/policy.safetensors``."""
+    config = replace(TrainConfig(), seed=seed)
+    if steps is not None:
+        config = replace(config, total_steps=steps)
+    if workloads:
+        loaded = tuple(load_workload(path) for path in workloads)
+        config = replace(config, episodes=replace(config.episodes, workloads=loaded))
+    run = out / "run"
+    _make_folder(run)
+    trained = train(config, quiet=not sys.stderr.isatty())
+    trained.agent.save(run / _AGENT)
+    trained.env.save(str(run / _NORMALISER))
+    about = provenance(trained)
+    (run / _PROVENANCE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    policy = policy_from_sb3(trained.agent, trained.env, about)
+    path = out / "policy.safetensors"
+    save_policy(policy, path)
+    return SavedRun(policy, path, trained.curve)
+
+
+def export_run(run: Path, path: Path) -> None:
+    """Make a policy file from a run that ``train_and_save`` wrote.
+
+    Loads the training libraries' own pickles: only for runs that can be trusted.
+
+    Raises:
+        TunerError: the run is missing or damaged.
+
+    """
+    from stable_baselines3 import PPO
+
+    try:
+        about: dict[str, Any] = json.loads((run / _PROVENANCE).read_text(encoding="utf-8"))
+        agent = PPO.load(run / _AGENT, device="cpu")
+        with (run / _NORMALISER).open("rb") as file:
+            env = pickle.load(file)
+    except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise TunerError(f"{run} is not a training run: {error}; train again") from None
+    save_policy(policy_from_sb3(agent, env, about), path)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TunerError(f"{path}: cannot be made: {error.strerror}; give another --out") from None

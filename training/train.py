@@ -1,0 +1,116 @@
+"""Train a policy by PPO."""
+
+from __future__ import annotations
+
+import platform
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import stable_baselines3
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecNormalize
+from tqdm import tqdm
+
+import damon_tuner
+from damon_tuner.envs.sb3 import TunerVecEnv
+from damon_tuner.training.config import TrainConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained agent with the normaliser that belongs to it, and how its reward went.
+
+    ``curve`` holds (control intervals so far, mean reward of a control interval).
+    """
+
+    agent: PPO
+    env: VecNormalize
+    config: TrainConfig
+    curve: tuple[tuple[int, float], ...]
+
+
+class _Progress(BaseCallback):
+    """A progress bar that shows the mean reward of a control interval."""
+
+    def __init__(self, total_steps: int, quiet: bool) -> None:
+        super().__init__()
+        self.curve: list[tuple[int, float]] = []
+        self._bar: Any = tqdm(
+            total=total_steps, desc="training", unit="step", unit_scale=True, disable=quiet
+        )
+        self._sum = 0.0
+        self._count = 0
+
+    def _on_step(self) -> bool:
+        rewards = self.training_env.get_original_reward()  # type: ignore[attr-defined]
+        self._sum += float(np.sum(rewards))
+        self._count += len(rewards)
+        return True
+
+    def _on_rollout_end(self) -> None:
+        mean = self._sum / max(self._count, 1)
+        self.curve.append((self.num_timesteps, mean))
+        self._bar.set_postfix(reward=f"{mean:+.3f}")
+        self._bar.update(self.num_timesteps - self._bar.n)
+        self._sum, self._count = 0.0, 0
+
+    def _on_training_end(self) -> None:
+        self._bar.close()
+
+
+def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
+    """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
+    torch.set_num_threads(config.torch_threads)
+    random.seed(config.seed)
+    env = VecNormalize(
+        TunerVecEnv(config.nr_hosts, config.episodes, config.nr_threads),
+        gamma=config.gamma,
+        clip_obs=config.clip_obs,
+    )
+    agent = PPO(
+        "MlpPolicy",
+        env,
+        learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
+        n_steps=config.rollout_steps,
+        batch_size=config.batch_size,
+        n_epochs=config.epochs,
+        gamma=config.gamma,
+        gae_lambda=config.gae_lambda,
+        ent_coef=config.ent_coef,
+        policy_kwargs={"net_arch": list(config.hidden), "log_std_init": config.log_std_init},
+        seed=config.seed,
+        device="cpu",
+    )
+    progress = _Progress(config.total_steps, quiet)
+    agent.learn(config.total_steps, callback=progress)
+    return Trained(agent, env, config, tuple(progress.curve))
+
+
+def provenance(trained: Trained) -> dict[str, Any]:
+    """Everything that is needed to train the same policy again."""
+    config = trained.config
+    return {
+        "damon_tuner": damon_tuner.__version__,
+        "stable_baselines3": stable_baselines3.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "algorithm": "PPO",
+        "steps": trained.agent.num_timesteps,
+        "seed": config.seed,
+        "torch_threads": config.torch_threads,
+        "nr_hosts": config.nr_hosts,
+        "workloads": [workload.name for workload in config.episodes.workloads],
+        "budget": list(config.episodes.budget),
+        "interval_s": config.episodes.interval_s,
+        "monitoring": {
+            "sample_us": config.episodes.attrs.intervals.sample_us,
+            "aggr_us": config.episodes.attrs.intervals.aggr_us,
+            "max_nr_regions": config.episodes.attrs.max_nr_regions,
+        },
+        "reward": trained.curve[-1][1] if trained.curve else None,
+    }
