@@ -9,7 +9,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from types import FrameType
 
 from damon_tuner.errors import GuestError
@@ -18,6 +19,8 @@ from damon_tuner.kernel_iface.guest.session import Session
 from damon_tuner.kernel_iface.guest.spec import GuestSpec
 
 _READ_BYTES = 1 << 16
+_LOOK_AT_CONSOLE_S = 2.0
+_PANIC = b"Kernel panic - not syncing"
 
 
 def run_machine(
@@ -34,7 +37,8 @@ def run_machine(
         output, output_end = _pipe(stack)
         command = emulator_command(emulator, spec, files, control_end, output_end)
         with _started(command, files, (control_end, output_end)):
-            _listen(session, control, output, deadline)
+            feeds = {control: session.feed_control, output: session.feed_output}
+            _listen(session, feeds, files.console_log, deadline)
         # what the guest printed last may still be in the pipe
         while data := os.read(output, _READ_BYTES):
             session.feed_output(data)
@@ -91,21 +95,24 @@ def _started(command: list[str], files: GuestFiles, ends: tuple[int, ...]) -> It
         process.wait()
 
 
-def _listen(session: Session, control: int, output: int, deadline: float) -> None:
-    """Feed ``session`` until it has everything, or the emulator has closed its ends."""
-    feeds: dict[int, Callable[[bytes], None]] = {
-        control: session.feed_control,
-        output: session.feed_output,
-    }
+def _listen(
+    session: Session, feeds: Mapping[int, Callable[[bytes], None]], console: Path, deadline: float
+) -> None:
+    """Feed ``session`` until it has everything, or the guest can send no more."""
+    logged, silent_since_panic = console.stat().st_size, 0
     with selectors.DefaultSelector() as selector:
         for descriptor in feeds:
             selector.register(descriptor, selectors.EVENT_READ)
-        while selector.get_map() and not session.finished:
+        # a kernel that panics should reboot, which ends the emulator, but may hang instead
+        while selector.get_map() and not session.finished and silent_since_panic < 2:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 raise GuestError(f"the guest was stopped at the timeout, {session.stage}")
-            for key, _ in selector.select(left_s):
+            ready = selector.select(min(left_s, _LOOK_AT_CONSOLE_S))
+            for key, _ in ready:
                 data = os.read(key.fd, _READ_BYTES)
                 feeds[key.fd](data)
                 if not data:
                     selector.unregister(key.fd)
+            if not ready and _PANIC in console.read_bytes()[logged:]:
+                silent_since_panic += 1

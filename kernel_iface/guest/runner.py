@@ -97,10 +97,11 @@ def _run(
 
 
 def _broken_by_emulator(console_log: Path, logged: int) -> bool:
-    """Whether the kernel, after ``logged`` bytes of its console, stumbled over a breakpoint that is no longer there.
+    """Whether the kernel stumbled over a breakpoint that is no longer there.
 
-    Linux patches its own code through breakpoints while it runs. QEMU 7.2, translating on
-    several threads, now and then keeps one that has been taken back: in one boot of twenty.
+    Only what follows the first ``logged`` bytes of the console is of this boot. Linux
+    patches its own code through breakpoints while it runs. QEMU 7.2, translating on several
+    threads, now and then keeps one that has been taken back: in one boot of twenty.
     """
     return b"Oops: int3" in console_log.read_bytes()[logged:]
 

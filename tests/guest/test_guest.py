@@ -76,10 +76,12 @@ def test_a_command_without_an_end_is_stopped(tmp_path: Path) -> None:
     assert not _emulators_of(tmp_path)
 
 
-def test_a_panic_is_reported_with_the_console(tmp_path: Path) -> None:
+@pytest.mark.parametrize("afterwards", ["panic=-1", "panic=0"], ids=["reboots", "hangs"])
+def test_a_panic_is_reported_with_the_console(tmp_path: Path, afterwards: str) -> None:
     command = ["sh", "-c", "echo c >/proc/sysrq-trigger"]
+    spec = GuestSpec(kernel_args=(afterwards,))
     with pytest.raises(GuestError, match="died while the command ran") as caught:
-        run_in_guest(command, out_dir=tmp_path, timeout_s=120)
+        run_in_guest(command, spec, out_dir=tmp_path, timeout_s=120)
     message, log = str(caught.value), tmp_path / "guest-console.log"
     assert str(log) in message
     assert "Kernel panic" in log.read_text()
