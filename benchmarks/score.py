@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,7 @@ from damon_tuner.envs.workload_file import (
 )
 from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
+from damon_tuner.training.progress import progress_interval_s
 
 LEARNED = "learned"
 METRICS = ("saving", "resident_saving", "slowdown", "breaches")
@@ -60,7 +60,7 @@ def run_score(
         contenders[LEARNED] = network
     total = len(contenders) * config.episode_steps
     with tqdm(
-        total=total, desc="comparing", unit="interval", disable=not sys.stderr.isatty()
+        total=total, desc="comparing", unit="interval", mininterval=progress_interval_s()
     ) as bar:
         return evaluate(
             contenders,

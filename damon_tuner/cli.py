@@ -203,7 +203,9 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands, "figures", "measure, and print one JSON object a line for each figure"
     )
     parser.add_argument("group", choices=("sim", "env", "score", "kernel"), help="what to measure")
-    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file (score, kernel)")
+    parser.add_argument(
+        "--policy", type=Path, default=PRETRAINED, help="policy file (score, kernel)"
+    )
     parser.add_argument(
         "--reuse",
         type=Path,
@@ -227,9 +229,7 @@ def _tune(args: argparse.Namespace) -> None:
 
     trained = train_and_save(args.out, args.steps, args.seed, args.workload)
     network = trained.policy.network()
-    results = run_score(
-        network, budget=args.budget, seeds=args.seeds, nr_threads=args.threads
-    )
+    results = run_score(network, budget=args.budget, seeds=args.seeds, nr_threads=args.threads)
     print_table(results)
     report = args.out / "report.html"
     write_report(report, results, trained.curve, trained.policy, args.budget)
@@ -288,5 +288,7 @@ def _kernel_demo(args: argparse.Namespace) -> None:
 def _figures(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.figures import measure
 
-    for figure in measure(args.group, args.policy, args.budget, args.seeds, args.threads, args.reuse):
+    for figure in measure(
+        args.group, args.policy, args.budget, args.seeds, args.threads, args.reuse
+    ):
         print(figure.line(), flush=True)

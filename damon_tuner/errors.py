@@ -21,6 +21,10 @@ class KernelRejectedError(TunerError):
     """The kernel refused a value or a command."""
 
 
+class NotRestoredError(TunerError):
+    """Something that was changed on the host could not be put back."""
+
+
 class TargetGoneError(TunerError):
     """The managed process has exited or never existed."""
 

@@ -35,7 +35,7 @@ class EpisodeConfig:
     episode_s: float = 900.0
     budget: tuple[float, float] = (0.005, 0.1)
     attrs: MonitoringAttrs = MONITORING
-    weights: RewardWeights = RewardWeights()
+    weights: RewardWeights = field(default_factory=RewardWeights)
 
     @property
     def episode_steps(self) -> int:

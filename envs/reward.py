@@ -26,8 +26,8 @@ class RewardWeights:
     """
 
     within: float = 0.05
-    beyond: float = 0.25
-    beyond_max: float = 6.0
+    beyond: float = 0.5
+    beyond_max: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,4 @@ def reward(result: Outcome, budget: Floats, weights: RewardWeights) -> Floats:
     """Reward of each host's interval, shape (hosts,)."""
     used = result.slowdown / budget
     beyond = np.minimum(np.log2(np.maximum(used, 1.0)), weights.beyond_max)
-    return (
-        result.saving - weights.within * np.minimum(used, 1.0) - weights.beyond * beyond
-    )
+    return result.saving - weights.within * np.minimum(used, 1.0) - weights.beyond * beyond

@@ -8,6 +8,7 @@ where the policy came from, and a SHA-256 over all of that and the tensors.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -174,7 +175,7 @@ def _tensor(entry: Mapping[str, Any], data: bytes) -> Tensor:
 def _check_shapes(policy: Policy) -> None:
     sizes = policy.sizes
     shapes = [(weight.shape, bias.shape) for weight, bias in policy.layers]
-    wanted = [((b, a), (b,)) for a, b in zip(sizes, sizes[1:], strict=False)]
+    wanted = [((b, a), (b,)) for a, b in itertools.pairwise(sizes)]
     if shapes != wanted or policy.scale.shape != policy.mean.shape:
         raise ValueError("layers do not fit together")
     if (sizes[0], sizes[-1]) != (len(_core.OBSERVATION_NAMES), len(_core.KNOB_NAMES)):

@@ -80,7 +80,9 @@ def _run(
     contender: Contender,
     observations: np.ndarray[tuple[int, int], np.dtype[np.float32]],
     on_step: Callable[[], None],
-) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+) -> tuple[
+    np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]
+]:
     truth = np.zeros((batch.nr_hosts, NR_TRUTH))
     breaches = np.zeros(batch.nr_hosts)
     actions = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pickle
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -43,7 +42,7 @@ def train_and_save(
         config = replace(config, episodes=replace(config.episodes, workloads=loaded))
     run = out / "run"
     _make_folder(run)
-    trained = train(config, quiet=not sys.stderr.isatty())
+    trained = train(config)
     trained.agent.save(run / _AGENT)
     trained.env.save(str(run / _NORMALISER))
     about = provenance(trained)

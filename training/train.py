@@ -18,6 +18,7 @@ from tqdm import tqdm
 import damon_tuner
 from damon_tuner.envs.sb3 import TunerVecEnv
 from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.progress import progress_interval_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,12 @@ class _Progress(BaseCallback):
         super().__init__()
         self.curve: list[tuple[int, float]] = []
         self._bar: Any = tqdm(
-            total=total_steps, desc="training", unit="step", unit_scale=True, disable=quiet
+            total=total_steps,
+            desc="training",
+            unit="step",
+            unit_scale=True,
+            disable=quiet,
+            mininterval=progress_interval_s(),
         )
         self._sum = 0.0
         self._count = 0

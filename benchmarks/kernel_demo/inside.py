@@ -122,7 +122,9 @@ class Sampler(threading.Thread):
         return self.samples
 
 
-def prove_that_damon_sees(command: list[str], pages: int, timeout_s: float = 60.0) -> dict[str, Any]:
+def prove_that_damon_sees(
+    command: list[str], pages: int, timeout_s: float = 60.0
+) -> dict[str, Any]:
     """Watch a load whose hot part stands still, until DAMON shows it hot and the rest cold."""
     with running(command) as load, SysfsHost(Context(pid=load.pid, attrs=MONITORING)) as host:
         host.start(())
@@ -183,9 +185,7 @@ def run_phase(
         time.sleep(args.seconds)
     else:
         host = SysfsHost(Context(pid=load.pid, attrs=MONITORING), swap_in_us=swap_in_us)
-        control(
-            host, policy, on_step=on_step, interval_s=args.interval, duration_s=args.seconds
-        )
+        control(host, policy, on_step=on_step, interval_s=args.interval, duration_s=args.seconds)
     return {
         "policy": name,
         "samples": sampler.finish(),
@@ -246,10 +246,7 @@ def main() -> int:
         policy = choose_policy(args.policy, static, args.budget) if name != "none" else None
         with running(load_command(args.period)) as load:
             result["phases"].append(run_phase(name, policy, load, args, swap_in_us))
-    changed = {
-        path
-        for path, value in (settings_before.items() ^ damon_settings().items())
-    }
+    changed = {path for path, value in (settings_before.items() ^ damon_settings().items())}
     result["not_restored"] = sorted(changed)
     result["processes_differ"] = processes() != processes_before
     out.write_text(json.dumps(result))

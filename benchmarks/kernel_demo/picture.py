@@ -27,7 +27,9 @@ def draw_demo(result: Mapping[str, Any], path: Path) -> None:
         rate = np.diff(writes) / np.diff(seconds) / 1e6
         work.plot(seconds[1:], _smooth(rate), color=colour)
     for axis in (memory, work):
-        for move in np.arange(result["load"]["period_s"], result["seconds"], result["load"]["period_s"]):
+        for move in np.arange(
+            result["load"]["period_s"], result["seconds"], result["load"]["period_s"]
+        ):
             axis.axvline(move, color="0.8", linewidth=0.8, zorder=0)
     memory.set_ylabel("resident memory, MiB")
     memory.set_ylim(bottom=0)
@@ -45,7 +47,9 @@ def draw_demo(result: Mapping[str, Any], path: Path) -> None:
 def _draw_knobs(axis: Any, phase: Mapping[str, Any]) -> None:
     seconds = [d["elapsed_s"] for d in phase["decisions"]]
     colour = COLOURS["learned"]
-    axis.step(seconds, [d["knobs"]["min_age_s"] for d in phase["decisions"]], color=colour, where="post")
+    axis.step(
+        seconds, [d["knobs"]["min_age_s"] for d in phase["decisions"]], color=colour, where="post"
+    )
     axis.set_yscale("log")
     axis.set_ylabel("learned: minimum age, s")
     axis.set_xlabel("seconds")

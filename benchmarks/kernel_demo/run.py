@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from damon_tuner.benchmarks.figure import Figure
+from damon_tuner.benchmarks.kernel_demo.picture import draw_demo
 from damon_tuner.errors import GuestError, TunerError
 from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
 from damon_tuner.policies.policy_file import load_policy
@@ -19,6 +20,7 @@ from damon_tuner.policies.policy_file import load_policy
 RESULT = "demo.json"
 PICTURE = "demo.png"
 SETTLING_S = 20.0
+DEFAULT_SECONDS = 200.0
 
 # 512 of the guest's 1,024 MiB: free memory then lies where DAMON_RECLAIM's default watermarks
 # (20 % to 50 % free) let it work at all.
@@ -86,8 +88,9 @@ def run_demo(
         "places": _PLACES,
     }
     (out / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    draw_demo(result, out / PICTURE)
     print_demo(result, write)
-    write(f"\npicture {_draw(result, out / PICTURE)}\nresult  {out / RESULT}")
+    write(f"\npicture {out / PICTURE}\nresult  {out / RESULT}")
     return result
 
 
@@ -190,10 +193,3 @@ def _compile(program: Path) -> Path:
     # static, because the guest has only the libraries that Python needs
     subprocess.run([compiler, "-O2", "-static", "-o", program, _SOURCE], check=True)
     return program
-
-
-def _draw(result: Mapping[str, Any], path: Path) -> Path:
-    from damon_tuner.benchmarks.kernel_demo.picture import draw_demo
-
-    draw_demo(result, path)
-    return path

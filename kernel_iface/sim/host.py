@@ -56,9 +56,7 @@ class SimHost:
         fields = self._batch.snapshot(0)
         regions = tuple(Region(*region) for region in fields.pop("regions"))
         stats = tuple(SchemeStats(*row) for row in fields.pop("scheme_stats"))
-        return Snapshot(
-            intervals=self._intervals, regions=regions, scheme_stats=stats, **fields
-        )
+        return Snapshot(intervals=self._intervals, regions=regions, scheme_stats=stats, **fields)
 
     def apply(self, schemes: Sequence[Scheme]) -> None:
         """Commit schemes."""

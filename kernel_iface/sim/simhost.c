@@ -8,7 +8,10 @@
 #define MIN_BLOCK_BYTES (2ULL << 20)
 /* Where a mapping of a 64-bit process typically lies. */
 #define MAPPING_START 0x7f0000000000ULL
-/* A heap below and a stack above: DAMON starts from three ranges with two large gaps. */
+/*
+ * A heap below and a stack above: DAMON starts from three ranges with two large gaps.  What lies
+ * between the program and its heap is monitored as well, though nothing is mapped there.
+ */
 #define HEAP_START 0x555555000000ULL
 #define STACK_START 0x7ffffffde000ULL
 #define SMALL_RANGE_BYTES (132ULL << 10)
@@ -35,6 +38,8 @@ const struct param profile_params[NR_PROFILE_PARAMS] = {
 	[PROFILE_SWAP_IN_ERROR] = { "swap_in_error", 0.7, 1.4, 0.01, 100, true },
 	/* price of a swapped byte over a byte of DRAM */
 	[PROFILE_SWAP_PRICE] = { "swap_price", 0.02, 0.02, 0, 1, false },
+	/* addresses that DAMON monitors and nothing is mapped at, over the footprint */
+	[PROFILE_GAP_SHARE] = { "gap_share", 0, 0.15, 0, 4, false },
 };
 
 void sim_host_init(struct sim_host *h)
@@ -93,7 +98,7 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 		    const struct damon_attrs *attrs, enum sampler sampler, uint64_t seed)
 {
 	struct workload *w = &h->workload;
-	uint64_t block_bytes, ranges[6];
+	uint64_t block_bytes, heap_bytes, ranges[6];
 	struct memory_costs costs;
 	size_t nr_blocks;
 
@@ -124,7 +129,10 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 	memory_update_sums(&h->memory);
 
 	damon_init_ctx(&h->damon, attrs, rng_u64(&w->rng));
-	memcpy(ranges, (uint64_t[6]){ HEAP_START, HEAP_START + SMALL_RANGE_BYTES, h->range_start,
+	heap_bytes = SMALL_RANGE_BYTES +
+		     align_down((uint64_t)(h->profile[PROFILE_GAP_SHARE] *
+					   w->params[WL_FOOTPRINT_BYTES]), DAMON_MIN_REGION_SZ);
+	memcpy(ranges, (uint64_t[6]){ HEAP_START, HEAP_START + heap_bytes, h->range_start,
 				      h->range_end, STACK_START, STACK_START + SMALL_RANGE_BYTES },
 	       sizeof(ranges));
 	return damon_set_regions(&h->damon, ranges, 3) && damon_apply_min_nr_regions(&h->damon);

@@ -8,12 +8,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from damon_tuner.errors import TargetGoneError, TunerError
+from damon_tuner.errors import NotRestoredError, TargetGoneError, TunerError
 from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
 from damon_tuner.kernel_iface.sysfs import procfs
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
-from damon_tuner.kernel_iface.sysfs.ledger import Ledger, NotRestoredError
+from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.occupants import (
     DAMON_STAT_ENABLED,
     is_on,

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from damon_tuner.errors import TunerError
+from damon_tuner.errors import NotRestoredError, TunerError
 from damon_tuner.kernel_iface.sysfs.tree import Tree
-
-
-class NotRestoredError(TunerError):
-    """Something that was changed on the host could not be put back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from damon_tuner.kernel_iface.host import (
     Snapshot,
 )
 from damon_tuner.kernel_iface.sysfs import SysfsHost
+from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
 
 MIB = 1 << 20
 HOT_BYTES = 8 * MIB
@@ -36,7 +37,7 @@ MAPPED_BYTES = 40 * MIB
 COLD_BYTES = MAPPED_BYTES - HOT_BYTES
 
 # No region is larger than a hundredth of the address ranges, so some lie within cold memory.
-FINE = MonitoringAttrs(min_nr_regions=100, max_nr_regions=300)
+FINE = MonitoringAttrs(min_nr_regions=100, max_nr_regions=120)
 
 ADMIN = Path("/sys/kernel/mm/damon/admin")
 KDAMONDS = ADMIN / "kdamonds"
@@ -116,26 +117,13 @@ def tenant() -> Iterator[Tenant]:
         process.kill()
 
 
-def settings() -> dict[str, str]:
-    """Everything that can be set in DAMON, with its value: what ``stop`` has to restore."""
-    files = [path for path in ADMIN.rglob("*") if path.is_file()]
-    files += [path for path in MODULES.glob("damon_*/parameters/*") if _is_setting(path)]
-    return {str(path): path.read_text() for path in files}
-
-
-def _is_setting(parameter: Path) -> bool:
-    # The modules write down the memory that they chose to monitor when they are enabled.
-    chosen = parameter.name.startswith("monitor_region_")
-    return bool(parameter.stat().st_mode & 0o200) and not chosen
-
-
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Every test leaves DAMON as it was."""
     os.sched_setaffinity(0, {0})
-    before = settings()
+    before = damon_settings()
     yield
-    assert settings() == before
+    assert damon_settings() == before
 
 
 @contextmanager
@@ -148,8 +136,9 @@ def started(context: Context, *schemes: Scheme) -> Iterator[SysfsHost]:
 
 
 def observe_until(
-    host: SysfsHost, condition: Callable[[Snapshot], bool], seconds: float = 30.0
+    host: SysfsHost, condition: Callable[[Snapshot], bool], seconds: float = 120.0
 ) -> Snapshot:
+    # a deadline for an emulator on a busy machine, where an interval may take several times longer
     deadline = time.monotonic() + seconds
     while True:
         snapshot = host.snapshot()
@@ -174,15 +163,13 @@ def writing(path: Path, text: str) -> Iterator[None]:
 
 def test_hot_memory_is_hot_and_cold_memory_ages(tenant: Tenant) -> None:
     with started(Context(pid=tenant.pid, attrs=FINE), STAT) as host:
-        first = observe_until(
+        snapshot = observe_until(
             host,
-            lambda s: _accesses(tenant.hot(s)) > 10 and _oldest(tenant.cold(s)) > 5,
+            lambda s: _accesses(tenant.hot(s)) > 10 and _oldest(tenant.cold(s)) > 20,
         )
-        host.advance(2.0)
-        second = host.snapshot()
-    assert _accesses(tenant.hot(first)) > 10
-    assert _accesses(tenant.cold(first)) < 1
-    assert _oldest(tenant.cold(second)) > _oldest(tenant.cold(first)) + 5
+    assert _accesses(tenant.hot(snapshot)) > 10
+    assert _accesses(tenant.cold(snapshot)) < 1
+    assert _oldest(tenant.cold(snapshot)) > 20
 
 
 def test_regions_are_in_order_and_cover_the_mapping(tenant: Tenant) -> None:
@@ -289,10 +276,10 @@ def test_damon_stat_runs_again_after_stop(context: Context) -> None:
 
 def test_a_foreign_kdamond_is_named_and_not_touched(tenant: Tenant) -> None:
     with writing(DAMON_STAT, "N"), foreign_kdamond(tenant.pid) as pid:
-        before = settings()
+        before = damon_settings()
         with pytest.raises(DamonBusyError, match=rf"kdamond 0 \(on, pid {pid}\)"):
             SysfsHost(Context(pid=tenant.pid)).start([STAT])
-        assert settings() == before
+        assert damon_settings() == before
 
 
 @contextmanager
@@ -314,10 +301,10 @@ def foreign_kdamond(pid: int) -> Iterator[int]:
 def test_a_module_that_runs_damon_is_named_and_not_touched(module: str) -> None:
     parameter = MODULES / module / "parameters/enabled"
     with writing(DAMON_STAT, "N"), writing(parameter, "Y"):
-        before = settings()
+        before = damon_settings()
         with pytest.raises(DamonBusyError, match=f"{module}: write N to {parameter}"):
             SysfsHost(Context(pid=os.getpid())).start([STAT])
-        assert settings() == before
+        assert damon_settings() == before
 
 
 @pytest.mark.parametrize("reaped", [True, False], ids=["reaped", "zombie"])

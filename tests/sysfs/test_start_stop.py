@@ -6,7 +6,12 @@ import errno
 
 import pytest
 
-from damon_tuner.errors import DamonMissingError, KernelRejectedError, TargetGoneError
+from damon_tuner.errors import (
+    DamonMissingError,
+    KernelRejectedError,
+    NotRestoredError,
+    TargetGoneError,
+)
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
@@ -16,7 +21,6 @@ from damon_tuner.kernel_iface.host import (
     Operations,
     Scheme,
 )
-from damon_tuner.kernel_iface.sysfs.ledger import NotRestoredError
 
 from .fake_kernel import CONTEXT, NR_KDAMONDS, PID, STATE, Fault, failure
 

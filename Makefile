@@ -1,0 +1,60 @@
+# Everyday commands; `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# torch is pinned here, where the environment is made: a plain "torch" may pull several GB of
+# CUDA packages. The package's own metadata leaves the range open.
+TORCH := torch==2.13.0
+SOURCES := $(shell find damon_tuner/*.c kernel_iface policies -name '*.[ch]') setup.py pyproject.toml
+TRAIN_READY := $(VENV)/.train
+DEV_READY := $(VENV)/.dev
+
+.DEFAULT_GOAL := help
+.PHONY: help tune test lint types sanitize kernel-demo kernel-tests figures pretrained clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+tune: $(TRAIN_READY) ## train a policy, compare it with static ones, write out/report.html
+	$(BIN)/damon-tuner tune --out out
+
+test: $(DEV_READY) ## run every test, those in the real kernel included
+	$(BIN)/python -m pytest
+
+lint: $(DEV_READY) ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV_READY) ## check types
+	$(BIN)/mypy
+
+sanitize: $(DEV_READY) ## run the tests of the C code with address and undefined-behaviour checks
+	sh tests/sanitize.sh $(abspath $(BIN))/python
+
+kernel-demo: $(TRAIN_READY) ## policies on a real process in a real kernel: about 12 minutes
+	$(BIN)/damon-tuner kernel-demo --out out/kernel-demo
+
+kernel-tests: $(DEV_READY) ## only the tests that boot the real kernel
+	$(BIN)/python -m pytest tests/guest -m guest -v
+
+figures: $(TRAIN_READY) ## print every figure, one JSON object a line
+	@for group in sim env score kernel; do $(BIN)/damon-tuner figures $$group || exit 1; done
+
+pretrained: $(TRAIN_READY) ## train the policy that is shipped again
+	$(BIN)/damon-tuner train --out out/pretrained --steps 2000000
+	cp out/pretrained/policy.safetensors policies/pretrained/reclaim.safetensors
+
+clean: ## remove the environment, build products and results
+	rm -rf $(VENV) build dist *.egg-info damon_tuner.egg-info damon_tuner/*.so out
+
+$(VENV)/bin/python:
+	sh tools/make-venv.sh $(PYTHON) $(VENV)
+
+$(TRAIN_READY): $(VENV)/bin/python $(SOURCES)
+	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[train]'
+	touch $@
+
+$(DEV_READY): $(TRAIN_READY)
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@

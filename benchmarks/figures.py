@@ -1,0 +1,49 @@
+"""Every figure that the project quotes, by group: ``damon-tuner figures GROUP``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from damon_tuner.benchmarks.figure import Figure
+
+
+def measure(
+    group: str, policy: Path, budget: float, seeds: int, threads: int, reuse: Path | None
+) -> Sequence[Figure]:
+    """Measure ``group`` (sim, env, score or kernel); ``reuse`` reads an earlier demo instead."""
+    if group == "sim":
+        from damon_tuner.benchmarks.speed import sim_figures
+
+        return sim_figures()
+    if group == "env":
+        from damon_tuner.benchmarks.speed import env_figures
+
+        return env_figures()
+    if group == "score":
+        from damon_tuner.benchmarks.score import run_score, score_figures
+        from damon_tuner.policies.policy_file import load_policy
+
+        network = load_policy(policy).network()
+        results = run_score(network, budget=budget, seeds=seeds, nr_threads=threads)
+        return score_figures(results)
+    return _kernel(policy, budget, reuse)
+
+
+def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:
+    import sys
+
+    from damon_tuner.benchmarks.kernel_demo import read_demo, run_demo
+    from damon_tuner.benchmarks.kernel_demo.run import DEFAULT_SECONDS, kernel_figures
+    from damon_tuner.policies.decision import CONTROL_INTERVAL_S
+
+    if reuse is not None:
+        return kernel_figures(read_demo(reuse))
+
+    def write(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    out = Path("out/kernel-demo")
+    return kernel_figures(
+        run_demo(out, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
+    )

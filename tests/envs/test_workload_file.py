@@ -1,0 +1,88 @@
+"""Workload files say what they mean, or are refused with a word on what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from damon_tuner import _core
+from damon_tuner.envs.workload_file import (
+    HELD_OUT_FAMILIES,
+    TRAINING_FAMILIES,
+    bundled_workload,
+    load_workload,
+)
+from damon_tuner.errors import WorkloadFileError
+
+
+def _load(tmp_path: Path, text: str) -> object:
+    path = tmp_path / "load.toml"
+    path.write_text(text)
+    return load_workload(path)
+
+
+def test_ranges_and_numbers_reach_the_simulator(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'family = "kv"\n[workload]\nskew = 1.25\nfootprint_bytes = [1e9, 2e9]\n'
+        "[profile]\nswap_in_us = 77\n"
+    )
+    workload = load_workload(path)
+    batch = _core.Batch(8)
+    for host in range(8):
+        batch.reset(host, workload.spec(), host, 0.02)
+        drawn = batch.parameters(host)
+        assert drawn["skew"] == 1.25
+        assert drawn["swap_in_us"] == pytest.approx(77)
+        assert 1e9 <= drawn["footprint_bytes"] <= 2e9
+    assert workload.name == "mine"
+
+
+@pytest.mark.parametrize("name", [*TRAINING_FAMILIES, *HELD_OUT_FAMILIES])
+def test_bundled_workloads_run(name: str) -> None:
+    batch = _core.Batch(1)
+    batch.reset(0, bundled_workload(name).spec(), 1, 0.02)
+    batch.step(None, 2_000_000)
+
+
+def test_every_family_is_either_trained_on_or_held_out() -> None:
+    assert set(TRAINING_FAMILIES) | set(HELD_OUT_FAMILIES) == set(_core.FAMILIES)
+    assert not set(TRAINING_FAMILIES) & set(HELD_OUT_FAMILIES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('family = "kv"\n[workload]\nskeww = 1.0', "unknown key in .workload.: 'skeww'.*'skew'"),
+        ('family = "kv"\n[profile]\nswap_us = 1.0', "'swap_us'.*'swap_in_us'"),
+        ('famly = "kv"', "unknown key: 'famly'.*'family'"),
+        ('family = "kvs"', "unknown family 'kvs'; did you mean 'kv'"),
+        ('family = "zzz"', "known are kv"),
+        ('family = "kv"\n[workload]\nskew = [2, 1]', "must rise"),
+        ('family = "kv"\n[workload]\nskew = 99', "within"),
+        ('family = "kv"\n[workload]\nskew = nan', "within"),
+        ('family = "kv"\n[workload]\nskew = "high"', "must be a number"),
+        ('family = "kv"\n[workload]\nskew = [1, 2, 3]', "must be a number"),
+        ('family = "kv"\n[workload]\nskew = true', "must be a number"),
+        ('family = "kv"\nworkload = 3', "must be a table"),
+        ("family = kv", "load.toml"),
+        ("", "unknown family None"),
+    ],
+)
+def test_mistakes_are_named_with_what_to_do(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(WorkloadFileError, match=message) as caught:
+        _load(tmp_path, text)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WorkloadFileError, match="nowhere"):
+        load_workload(tmp_path / "nowhere.toml")
+    path = tmp_path / "binary.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(WorkloadFileError, match="binary"):
+        load_workload(path)
+
+
+def test_an_unknown_bundled_name_gets_the_nearest() -> None:
+    with pytest.raises(WorkloadFileError, match="did you mean 'phases'"):
+        bundled_workload("phase")

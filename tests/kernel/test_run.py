@@ -1,0 +1,115 @@
+"""``damon-tuner run`` on a real process, as an administrator would."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
+
+# maps and fills 32 MiB, says so, and then does nothing
+IDLER = """
+import mmap, os, sys, time
+memory = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+memory.madvise(mmap.MADV_NOHUGEPAGE)
+memory.write((os.urandom(2048) + bytes(2048)) * (8 << 10))
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def idler() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-S", "-c", IDLER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.kill()
+
+
+def _run(pid: int, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "damon_tuner", "run", "--pid", str(pid), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_idle_memory_is_paged_out_and_everything_put_back(idler: subprocess.Popen[str]) -> None:
+    before = damon_settings()
+    options = ("--static", "pageout_5s", "--interval", "1", "--duration", "60", "--json")
+    with _run(idler.pid, *options) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if json.loads(line)["swapped_bytes"] > 16 << 20:
+                break
+        else:
+            pytest.fail(f"nothing was paged out: {run.stderr and run.stderr.read()}")
+        run.send_signal(signal.SIGTERM)
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert stderr == "damon-tuner: stopped\n"
+    assert damon_settings() == before
+
+
+def test_the_shipped_policy_takes_decisions(idler: subprocess.Popen[str]) -> None:
+    before = damon_settings()
+    with _run(idler.pid, "--interval", "1", "--duration", "4", "--json") as run:
+        stdout, stderr = run.communicate(timeout=120)
+    assert run.returncode == 0, stderr
+    decisions = [json.loads(line) for line in stdout.splitlines()]
+    assert len(decisions) >= 2
+    assert all(decision["knobs"]["min_age_s"] >= 2.0 for decision in decisions)
+    assert damon_settings() == before
+
+
+def test_a_process_that_exits_mid_run_is_one_line(idler: subprocess.Popen[str]) -> None:
+    before = damon_settings()
+    with _run(idler.pid, "--static", "pageout_30s", "--interval", "1") as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        idler.kill()
+        idler.wait()
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert stderr.startswith("damon-tuner: error: ")
+    assert f"process {idler.pid}" in stderr
+    assert stderr.count("\n") == 1
+    assert damon_settings() == before
+
+
+def test_a_process_that_does_not_exist_is_one_line() -> None:
+    with _run(4_000_000, "--static", "pageout_30s") as run:
+        _, stderr = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "4000000" in stderr
+    assert stderr.count("\n") == 1
+
+
+def test_without_permission_it_says_so_in_one_line(idler: subprocess.Popen[str]) -> None:
+    command = [sys.executable, "-m", "damon_tuner", "run", "--pid", str(idler.pid)]
+    command += ["--static", "pageout_30s", "--swap-in-us", "60"]
+    done = subprocess.run(
+        command, preexec_fn=lambda: os.setuid(65534), capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "run as root" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_two_runs_exclude_each_other(idler: subprocess.Popen[str]) -> None:
+    with _run(idler.pid, "--static", "pageout_30s", "--interval", "1") as first:
+        assert first.stdout is not None
+        first.stdout.readline()
+        with _run(idler.pid, "--static", "pageout_30s") as second:
+            _, stderr = second.communicate(timeout=60)
+        assert second.returncode == 1
+        assert "kdamond 0" in stderr
+        time.sleep(0.1)
+        assert first.poll() is None
+        first.send_signal(signal.SIGINT)
+        first.communicate(timeout=60)
+        assert first.returncode == 130

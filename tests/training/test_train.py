@@ -1,0 +1,103 @@
+"""Training repeats bit for bit, and what is exported answers as the agent does."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from damon_tuner.envs import EpisodeConfig
+from damon_tuner.envs.batch import NR_FEATURES, NR_KNOBS
+from damon_tuner.errors import TunerError
+from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.export import policy_from_sb3
+from damon_tuner.training.run import export_run, train_and_save
+from damon_tuner.training.train import Trained, provenance, train
+
+CONFIG = TrainConfig(
+    episodes=EpisodeConfig(episode_s=50.0),
+    total_steps=512,
+    nr_hosts=8,
+    nr_threads=2,
+    rollout_steps=16,
+    batch_size=64,
+    epochs=2,
+)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Trained:
+    return train(CONFIG, quiet=True)
+
+
+def test_the_exported_network_answers_as_the_agent_predicts(trained: Trained) -> None:
+    rng = np.random.default_rng(0)
+    observations = rng.uniform(-1, 1, (1_000, NR_FEATURES)).astype(np.float32)
+    wanted, _ = trained.agent.predict(trained.env.normalize_obs(observations), deterministic=True)
+    actions = np.zeros((1_000, NR_KNOBS), dtype=np.float32)
+    policy_from_sb3(trained.agent, trained.env, {}).network().forward(observations, actions)
+    assert np.abs(actions - wanted).max() <= 1e-5
+
+
+def test_the_same_configuration_gives_the_same_weights_whatever_the_threads(
+    trained: Trained,
+) -> None:
+    again = train(replace(CONFIG, nr_threads=1), quiet=True)
+    first, second = (policy_from_sb3(t.agent, t.env, {}) for t in (trained, again))
+    assert first == second
+    assert trained.curve == again.curve
+
+
+def test_another_seed_gives_other_weights(trained: Trained) -> None:
+    other = train(replace(CONFIG, seed=1, total_steps=128), quiet=True)
+    first, second = (policy_from_sb3(t.agent, t.env, {}) for t in (trained, other))
+    assert first.layers != second.layers
+
+
+def test_provenance_says_how_to_make_it_again(trained: Trained) -> None:
+    about = provenance(trained)
+    assert about["seed"] == CONFIG.seed
+    assert about["torch_threads"] == 1
+    assert about["steps"] == 512
+    assert about["workloads"] == ["kv", "scan", "phases", "growth", "idle"]
+    json.dumps(about)
+
+
+def test_training_learns_to_save_memory_within_the_budget() -> None:
+    """On a load that leaves most memory alone, more reward at the end than at the start."""
+    from damon_tuner.envs.workload_file import Workload
+
+    easy = Workload("easy", "idle", {"wake_share": (0.001, 0.001), "footprint_bytes": (1e9, 1e9)})
+    config = TrainConfig(
+        episodes=EpisodeConfig(workloads=(easy,), budget=(0.05, 0.05), episode_s=300.0),
+        total_steps=12_000,
+        nr_hosts=16,
+        nr_threads=2,
+        rollout_steps=30,
+        batch_size=120,
+    )
+    rewards = [reward for _, reward in train(config, quiet=True).curve]
+    assert np.mean(rewards[-5:]) > np.mean(rewards[:5]) + 0.05
+
+
+def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
+    workload = tmp_path / "mine.toml"
+    workload.write_text('family = "phases"\n[workload]\nfootprint_bytes = 6e8\n')
+    saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[workload])
+    assert saved.policy.provenance["workloads"] == ["mine"]
+    assert load_policy(saved.path) == saved.policy
+    export_run(tmp_path / "out" / "run", tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == saved.path.read_bytes()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match=r"is not a training run.*train again"):
+        export_run(tmp_path, tmp_path / "p.safetensors")
+
+
+def test_an_output_that_cannot_be_made_is_refused_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TunerError, match="give another --out"):
+        train_and_save(tmp_path / "file", steps=64)
