@@ -42,7 +42,7 @@ figures: $(TRAIN_READY) ## print every figure, one JSON object a line
 	@for group in sim env score kernel; do $(BIN)/damon-tuner figures $$group || exit 1; done
 
 pretrained: $(TRAIN_READY) ## train the policy that is shipped again
-	$(BIN)/damon-tuner train --out out/pretrained --steps 2000000
+	$(BIN)/damon-tuner train --out out/pretrained --steps 1500000
 	cp out/pretrained/policy.safetensors policies/pretrained/reclaim.safetensors
 
 clean: ## remove the environment, build products and results

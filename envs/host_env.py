@@ -1,0 +1,117 @@
+"""Any host as a Gymnasium environment: the real kernel's DAMON, or one simulated host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium
+import numpy as np
+from numpy.typing import NDArray
+
+from damon_tuner import _core
+from damon_tuner.envs.batch import NR_FEATURES, Observations
+from damon_tuner.envs.reward import Outcome, RewardWeights, reward
+from damon_tuner.envs.spaces import action_space, observation_space
+from damon_tuner.errors import TargetGoneError
+from damon_tuner.kernel_iface.host import Host, Snapshot
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S, scheme_from_flat
+
+
+class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
+    """The decision path around a live host, one control interval a step.
+
+    ``make_host`` is called at every reset and gives a host that is not started. What a host
+    cannot show is estimated: ``saving`` from resident and compressed memory, ``slowdown`` from
+    major faults and what one costs. An episode is truncated after ``episode_s`` seconds and
+    terminated when the managed process exits. ``close`` puts the host back.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own type)
+
+    def __init__(
+        self,
+        make_host: Callable[[], Host],
+        *,
+        budget: float,
+        interval_s: float = CONTROL_INTERVAL_S,
+        episode_s: float = 900.0,
+        weights: RewardWeights | None = None,
+    ) -> None:
+        self._make_host = make_host
+        self._budget = budget
+        self._interval_s = interval_s
+        self._steps = max(1, round(episode_s / interval_s))
+        self._weights = weights or RewardWeights()
+        self._host: Host | None = None
+        self._decider = _core.Decider(budget)
+        self._observation: Observations = np.zeros(NR_FEATURES, dtype=np.float32)
+        self._step = 0
+        self.observation_space = observation_space()
+        self.action_space = action_space()
+        self.render_mode = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Put the last host back, and start the next one without any scheme."""
+        super().reset(seed=seed)
+        self.close()
+        self._host = self._make_host()
+        self._decider = _core.Decider(self._budget)
+        self._step = 0
+        try:
+            self._host.start(())
+            self._observe(self._host.snapshot())
+        except BaseException:
+            self.close()
+            raise
+        return self._observation.copy(), {"budget": self._budget}
+
+    def step(
+        self, action: NDArray[np.float32]
+    ) -> tuple[Observations, float, bool, bool, dict[str, Any]]:
+        """Set the knobs, let an interval pass, and observe."""
+        if self._host is None:
+            raise RuntimeError("the environment is not started: call reset first")
+        self._step += 1
+        scheme = scheme_from_flat(self._decider.act(np.ascontiguousarray(action, np.float32)))
+        knobs = self._decider.knobs()
+        try:
+            self._host.apply((scheme,))
+            self._host.advance(self._interval_s)
+            result = self._observe(self._host.snapshot())
+        except TargetGoneError as error:
+            self.close()
+            return self._observation.copy(), 0.0, True, False, {"gone": str(error)}
+        except BaseException:
+            self.close()
+            raise
+        value = reward(result, np.array([self._budget]), self._weights)
+        info = {
+            "saving": float(result.saving[0]),
+            "slowdown": float(result.slowdown[0]),
+            "budget": self._budget,
+            "breach": bool(result.slowdown[0] > self._budget),
+            "knobs": knobs,
+            "guard": self._decider.reasons(),
+        }
+        return self._observation.copy(), float(value[0]), False, self._step >= self._steps, info
+
+    def close(self) -> None:
+        """Stop the host and put back everything that was changed."""
+        host, self._host = self._host, None
+        if host is not None:
+            host.stop()
+
+    def _observe(self, snapshot: Snapshot) -> Outcome:
+        self._decider.observe(snapshot, self._observation)
+        tenant = max(snapshot.resident_bytes + snapshot.swapped_bytes, 1)
+        # The pool is the host's: no more of it than the tenant has out can be the tenant's.
+        compressed = min(snapshot.compressed_bytes, snapshot.swapped_bytes)
+        resident = snapshot.resident_bytes
+        return Outcome(
+            saving=np.array([1.0 - (resident + compressed) / tenant]),
+            slowdown=np.array([self._decider.rates()["slowdown"]]),
+            resident_saving=np.array([1.0 - resident / tenant]),
+        )
