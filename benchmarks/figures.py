@@ -33,8 +33,12 @@ def measure(
 def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:
     import sys
 
-    from damon_tuner.benchmarks.kernel_demo import read_demo, run_demo
-    from damon_tuner.benchmarks.kernel_demo.run import DEFAULT_SECONDS, kernel_figures
+    from damon_tuner.benchmarks.kernel_demo.run import (
+        DEFAULT_SECONDS,
+        kernel_figures,
+        read_demo,
+        run_demo,
+    )
     from damon_tuner.policies.decision import CONTROL_INTERVAL_S
 
     if reuse is not None:

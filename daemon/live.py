@@ -102,6 +102,7 @@ def json_line(step: Step) -> str:
             "knobs": dict(d.knobs),
             "guard": list(d.reasons),
             "slowdown": d.slowdown if d.knobs else None,
+            "observation": list(d.observation),
             "action": list(d.action),
         }
     )

@@ -213,7 +213,7 @@ static int stats_from_py(PyObject *object, struct scheme_stats *stats)
 
 	if (nr > 0) {
 		first = PySequence_GetItem(all, 0);
-		err = !first || attr_u64(first, "sz_applied_bytes", &stats->sz_applied_bytes) ||
+		err = !first || attr_u64(first, "sz_tried_bytes", &stats->sz_tried_bytes) ||
 		      attr_u64(first, "qt_exceeds", &stats->qt_exceeds) ||
 		      attr_u64(first, "effective_quota_bytes", &stats->effective_quota_bytes);
 		Py_XDECREF(first);
@@ -868,7 +868,7 @@ static PyObject *Decider_rates(DeciderObject *self, PyObject *Py_UNUSED(ignored)
 
 	return Py_BuildValue("{s:d,s:d,s:d,s:d,s:d}", "slowdown", r->slowdown, "slowdown_30s",
 			     r->slowdown_30s, "slowdown_300s", r->slowdown_300s, "pressure",
-			     r->pressure, "applied_bytes_per_s", r->applied_bytes_per_s);
+			     r->pressure, "tried_bytes_per_s", r->tried_bytes_per_s);
 }
 
 static PyMethodDef Decider_methods[] = {

@@ -280,7 +280,7 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _kernel_demo(args: argparse.Namespace) -> None:
-    from damon_tuner.benchmarks.kernel_demo import run_demo
+    from damon_tuner.benchmarks.kernel_demo.run import run_demo
 
     run_demo(args.out, args.policy, args.budget, args.seconds, args.interval)
 

@@ -25,14 +25,14 @@ def draw_demo(result: Mapping[str, Any], path: Path) -> None:
         colour = COLOURS[name]
         memory.plot(seconds, resident, label=name, color=colour)
         rate = np.diff(writes) / np.diff(seconds) / 1e6
-        work.plot(seconds[1:], _smooth(rate), color=colour)
+        work.plot(_smooth(seconds[1:]), _smooth(rate), color=colour)
     for axis in (memory, work):
         for move in np.arange(
             result["load"]["period_s"], result["seconds"], result["load"]["period_s"]
         ):
             axis.axvline(move, color="0.8", linewidth=0.8, zorder=0)
     memory.set_ylabel("resident memory, MiB")
-    memory.set_ylim(bottom=0)
+    memory.set_ylim(0, 1.1 * result["load"]["mapped_mib"])
     memory.legend(loc="lower right", ncols=3)
     memory.set_title(
         f"A process of {result['load']['mapped_mib']} MiB whose hot "
@@ -60,7 +60,6 @@ def _draw_knobs(axis: Any, phase: Mapping[str, Any]) -> None:
     other.set_ylabel("quota (dotted), MiB/s")
 
 
-def _smooth(values: Any, width: int = 3) -> Any:
-    if len(values) < width:
-        return values
-    return np.convolve(values, np.ones(width) / width, mode="same")
+def _smooth(values: Any) -> Any:
+    """Means of three neighbours."""
+    return np.convolve(values, np.ones(3) / 3, mode="valid")

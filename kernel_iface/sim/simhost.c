@@ -29,7 +29,7 @@ const struct param profile_params[NR_PROFILE_PARAMS] = {
 	[PROFILE_SWAP_RATIO] = { "swap_ratio", 0.25, 2, 0, 1e6, false },
 	[PROFILE_COMPRESSED_IN_US] = { "compressed_in_us", 4, 100, 0, 1e6, true },
 	[PROFILE_SWAP_IN_US] = { "swap_in_us", 25, 200, 0, 1e6, true },
-	[PROFILE_PAGE_OUT_US] = { "page_out_us", 1, 10, 0, 1e6, true },
+	[PROFILE_PAGE_OUT_US] = { "page_out_us", 1, 30, 0, 1e6, true },
 	[PROFILE_PAGE_WALK_US] = { "page_walk_us", 0.01, 0.1, 0, 1e6, true },
 	[PROFILE_CHECK_US] = { "check_us", 0.1, 0.5, 0, 1e6, true },
 	/* how much of the stall time the kernel's pressure accounting shows */

@@ -67,8 +67,8 @@ void rates_update(struct rates *r, const struct snapshot *s)
 		r->dt_s = dt_us * 1e-6;
 		r->slowdown = stall_us / fmax(cpu_us, MIN_CPU_SHARE * dt_us);
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
-		r->applied_bytes_per_s =
-			since(s->stats.sz_applied_bytes, r->sz_applied_bytes) / r->dt_s;
+		r->tried_bytes_per_s =
+			since(s->stats.sz_tried_bytes, r->sz_tried_bytes) / r->dt_s;
 		r->resident_share_change = resident - r->resident_share;
 		r->slowdown_30s = average(r->slowdown_30s, r->slowdown, r->dt_s, SHORT_S);
 		r->slowdown_300s = average(r->slowdown_300s, r->slowdown, r->dt_s, LONG_S);
@@ -79,7 +79,7 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	r->major_faults = s->major_faults;
 	r->cpu_time_us = s->cpu_time_us;
 	r->psi_some_us = s->psi_some_us;
-	r->sz_applied_bytes = s->stats.sz_applied_bytes;
+	r->sz_tried_bytes = s->stats.sz_tried_bytes;
 	r->resident_share = resident;
 }
 
@@ -131,8 +131,8 @@ void observe(const struct snapshot *s, const struct rates *r, const struct knobs
 	o[OBS_over_budget_300s] = against_budget(r->slowdown_300s, budget);
 	o[OBS_pressure_now] = log_share(r->pressure);
 	o[OBS_pressure_30s] = log_share(r->pressure_30s);
-	o[OBS_page_out_rate_log] = log_share(r->applied_bytes_per_s / fmax(tenant, 1.0));
-	o[OBS_quota_use] = (float)share_of(r->applied_bytes_per_s,
+	o[OBS_tried_rate_log] = log_share(r->tried_bytes_per_s / fmax(tenant, 1.0));
+	o[OBS_quota_use] = (float)share_of(r->tried_bytes_per_s,
 					   knobs->value[KNOB_QUOTA_BYTES_PER_S]);
 	o[OBS_swap_in_log] = (float)clamp(log10(fmax(s->swap_in_us, 0.1)) / 2.0 - 0.5, -1.0, 1.0);
 	o[OBS_budget_log] = (float)clamp(log10(budget) + 2.0, -1.0, 1.0);

@@ -39,8 +39,8 @@
 	X(over_budget_300s)                                                                    \
 	X(pressure_now)                                                                        \
 	X(pressure_30s)                                                                        \
-	/* what the scheme did with its quota */                                               \
-	X(page_out_rate_log)                                                                   \
+	/* what the scheme tried: what it applied is not what was paged out, on real kernels */ \
+	X(tried_rate_log)                                                                      \
 	X(quota_use)                                                                           \
 	X(swap_in_log)                                                                         \
 	X(budget_log)                                                                          \
@@ -65,7 +65,7 @@ struct rates {
 	uint64_t major_faults;
 	uint64_t cpu_time_us;
 	uint64_t psi_some_us;
-	uint64_t sz_applied_bytes;
+	uint64_t sz_tried_bytes;
 	double resident_share;
 
 	double dt_s;
@@ -74,7 +74,7 @@ struct rates {
 	double slowdown_300s;
 	double pressure;
 	double pressure_30s;
-	double applied_bytes_per_s;
+	double tried_bytes_per_s;
 	double resident_share_change;
 };
 

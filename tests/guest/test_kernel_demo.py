@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from damon_tuner.benchmarks.kernel_demo import read_demo, run_demo
-from damon_tuner.benchmarks.kernel_demo.run import kernel_figures, summarise
+from damon_tuner.benchmarks.kernel_demo.run import (
+    kernel_figures,
+    read_demo,
+    run_demo,
+    summarise,
+)
 from damon_tuner.policies.policy_file import save_policy
 
 from ..policies.helpers import constant_policy
