@@ -15,18 +15,61 @@
 #include "batch.h"
 #include "network.h"
 
+/* ---- numbers; the formats "K" and "I" would take -1 for a large one ---- */
+
+/* A converter for PyArg_Parse*: 1 when @value, a uint64_t, was filled. */
+static int u64_from_py(PyObject *object, void *value)
+{
+	PyObject *number = PyNumber_Index(object);
+
+	if (!number)
+		return 0;
+	*(uint64_t *)value = PyLong_AsUnsignedLongLong(number);
+	Py_DECREF(number);
+	return !PyErr_Occurred();
+}
+
+/* The same for a uint32_t. */
+static int u32_from_py(PyObject *object, void *value)
+{
+	uint64_t wide;
+
+	if (!u64_from_py(object, &wide))
+		return 0;
+	if (wide > UINT32_MAX) {
+		PyErr_Format(PyExc_OverflowError, "%R does not fit into 32 bits", object);
+		return 0;
+	}
+	*(uint32_t *)value = (uint32_t)wide;
+	return 1;
+}
+
 /* ---- buffers ---- */
 
-/* Borrow the memory of @object: exactly @nr items of @item_size bytes, contiguous. */
-static int get_buffer(PyObject *object, Py_buffer *view, size_t nr, size_t item_size,
-		      int writable, const char *what)
+/* Whether @format, in the letters of the struct module, is @type as C has it. */
+static int is_native(const char *format, char type)
 {
-	if (PyObject_GetBuffer(object, view, writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO))
+	if (*format == '@' || *format == '=' || *format == (PY_LITTLE_ENDIAN ? '<' : '>'))
+		format++;
+	return format[0] == type && !format[1];
+}
+
+/* Borrow the memory of @object: exactly @nr items of @type, 'f' or 'd', contiguous. */
+static int get_buffer(PyObject *object, Py_buffer *view, size_t nr, char type, int writable,
+		      const char *what)
+{
+	const size_t item_size = type == 'f' ? sizeof(float) : sizeof(double);
+	const char *format;
+
+	if (PyObject_GetBuffer(object, view,
+			       PyBUF_FORMAT | (writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO)))
 		return -1;
-	if ((size_t)view->len != nr * item_size ||
-	    (uintptr_t)view->buf % item_size != 0) {
-		PyErr_Format(PyExc_ValueError, "%s must be %zu aligned items of %zu bytes, got %zd bytes",
-			     what, nr, item_size, view->len);
+	format = view->format ? view->format : "B";
+	if ((size_t)view->len != nr * item_size || (uintptr_t)view->buf % item_size != 0 ||
+	    !is_native(format, type)) {
+		PyErr_Format(PyExc_ValueError,
+			     "%s must be %zu aligned items of type '%c', got %zd bytes of type '%s'",
+			     what, nr, type, view->len, format);
 		PyBuffer_Release(view);
 		return -1;
 	}
@@ -37,17 +80,11 @@ static int get_buffer(PyObject *object, Py_buffer *view, size_t nr, size_t item_
 
 static int attr_u64(PyObject *object, const char *name, uint64_t *value)
 {
-	PyObject *attr = PyObject_GetAttrString(object, name), *number;
+	PyObject *attr = PyObject_GetAttrString(object, name);
+	int ok = attr && u64_from_py(attr, value);
 
-	if (!attr)
-		return -1;
-	number = PyNumber_Index(attr);
-	Py_DECREF(attr);
-	if (!number)
-		return -1;
-	*value = PyLong_AsUnsignedLongLong(number);
-	Py_DECREF(number);
-	return PyErr_Occurred() ? -1 : 0;
+	Py_XDECREF(attr);
+	return ok ? 0 : -1;
 }
 
 static int attr_u32(PyObject *object, const char *name, uint32_t *value)
@@ -347,6 +384,10 @@ static int range_from_py(PyObject *value, const struct param *p, struct range *r
 {
 	double lo, hi;
 
+	if (!PyTuple_Check(value)) {
+		PyErr_Format(PyExc_TypeError, "%s: a range is a tuple of two numbers", p->name);
+		return -1;
+	}
 	if (!PyArg_ParseTuple(value, "dd", &lo, &hi))
 		return -1;
 	if (!(lo <= hi) || !(lo >= p->min) || !(hi <= p->max)) {
@@ -355,6 +396,10 @@ static int range_from_py(PyObject *value, const struct param *p, struct range *r
 		snprintf(text, sizeof(text), "%s: [%g, %g] is not within [%g, %g]", p->name, lo, hi,
 			 p->min, p->max);
 		PyErr_SetString(PyExc_ValueError, text);
+		return -1;
+	}
+	if (p->log && lo > 0.0 && !isfinite(hi / lo)) {
+		PyErr_Format(PyExc_ValueError, "%s: the range is too wide", p->name);
 		return -1;
 	}
 	*range = (struct range){ lo, hi };
@@ -485,14 +530,15 @@ static int Batch_init(BatchObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "nr_hosts", "nr_threads", "sample_us", "aggr_us",
 				 "min_nr_regions", "max_nr_regions", "sampler", NULL };
-	unsigned long long sample_us = 5000, aggr_us = 100000, min_nr = 10, max_nr = 1000;
+	uint64_t sample_us = 5000, aggr_us = 100000, min_nr = 10, max_nr = 1000;
 	Py_ssize_t nr_hosts, nr_threads = 1;
 	const char *sampler_name = "binomial", *wrong;
 	struct damon_attrs attrs;
 	int sampler;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nKKKKs", names, &nr_hosts, &nr_threads,
-					 &sample_us, &aggr_us, &min_nr, &max_nr, &sampler_name))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nO&O&O&O&s", names, &nr_hosts,
+					 &nr_threads, u64_from_py, &sample_us, u64_from_py, &aggr_us,
+					 u64_from_py, &min_nr, u64_from_py, &max_nr, &sampler_name))
 		return -1;
 	sampler = find_sampler(sampler_name);
 	if (sampler < 0)
@@ -520,12 +566,22 @@ static void Batch_dealloc(PyObject *self)
 	heap_dealloc(self);
 }
 
+static int check_idle(BatchObject *self)
+{
+	if (!self->busy)
+		return 0;
+	PyErr_SetString(PyExc_RuntimeError, "another thread is using this batch");
+	return -1;
+}
+
+/*
+ * To be called after the last thing that may run Python code, which may let another thread in:
+ * reading attributes, numbers and buffers.
+ */
 static int check_host(BatchObject *self, Py_ssize_t host)
 {
-	if (self->busy) {
-		PyErr_SetString(PyExc_RuntimeError, "another thread is stepping this batch");
+	if (check_idle(self))
 		return -1;
-	}
 	if (host >= 0 && (size_t)host < self->batch.nr_hosts)
 		return 0;
 	PyErr_SetString(PyExc_IndexError, "no such host in the batch");
@@ -547,28 +603,34 @@ static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 {
 	struct module_state *state = state_of((PyObject *)self);
 	PyObject *spec, *out = Py_None;
-	unsigned long long seed;
-	double budget;
 	Py_ssize_t host;
 	Py_buffer view;
-	bool ok;
+	uint64_t seed;
+	double budget;
+	int err;
 
-	if (!PyArg_ParseTuple(args, "nO!Kd|O", &host, (PyTypeObject *)state->spec_type, &spec,
-			      &seed, &budget, &out))
+	if (!PyArg_ParseTuple(args, "nO!O&d|O", &host, (PyTypeObject *)state->spec_type, &spec,
+			      u64_from_py, &seed, &budget, &out))
 		return NULL;
-	if (check_host(self, host))
+	if (!((SpecObject *)spec)->spec.family) {
+		PyErr_SetString(PyExc_ValueError, "the spec was not initialised");
 		return NULL;
+	}
 	if (!(budget > 0.0 && budget <= 1.0)) {
 		PyErr_SetString(PyExc_ValueError, "the budget must be above 0 and at most 1");
 		return NULL;
 	}
-	if (out != Py_None && get_buffer(out, &view, NR_FEATURES, sizeof(float), 1, "observation"))
+	if (out != Py_None && get_buffer(out, &view, NR_FEATURES, 'f', 1, "observation"))
 		return NULL;
-	ok = batch_reset(&self->batch, (size_t)host, &((SpecObject *)spec)->spec, seed, budget,
-			 out == Py_None ? NULL : view.buf);
+	err = check_host(self, host);
+	if (!err && !batch_reset(&self->batch, (size_t)host, &((SpecObject *)spec)->spec, seed,
+				 budget, out == Py_None ? NULL : view.buf)) {
+		PyErr_NoMemory();
+		err = -1;
+	}
 	if (out != Py_None)
 		PyBuffer_Release(&view);
-	return ok ? Py_NewRef(Py_None) : PyErr_NoMemory();
+	return err ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *Batch_set_schemes(BatchObject *self, PyObject *args)
@@ -577,7 +639,7 @@ static PyObject *Batch_set_schemes(BatchObject *self, PyObject *args)
 	PyObject *sequence;
 	Py_ssize_t host, nr;
 
-	if (!PyArg_ParseTuple(args, "nO", &host, &sequence) || check_live_host(self, host))
+	if (!PyArg_ParseTuple(args, "nO", &host, &sequence))
 		return NULL;
 	nr = PySequence_Size(sequence);
 	if (nr < 0)
@@ -592,6 +654,8 @@ static PyObject *Batch_set_schemes(BatchObject *self, PyObject *args)
 		if (err)
 			return NULL;
 	}
+	if (check_live_host(self, host))
+		return NULL;
 	sim_host_set_schemes(&self->batch.hosts[host], schemes, (size_t)nr);
 	Py_RETURN_NONE;
 }
@@ -615,33 +679,45 @@ static int hold_step(struct step_buffers *b, PyObject *actions, PyObject *observ
 		     PyObject *truth, size_t nr_hosts)
 {
 	memset(b, 0, sizeof(*b));
-	if ((actions == Py_None || !get_buffer(actions, &b->actions, nr_hosts * NR_KNOBS,
-					       sizeof(float), 0, "actions")) &&
+	if ((actions == Py_None || !get_buffer(actions, &b->actions, nr_hosts * NR_KNOBS, 'f', 0,
+					       "actions")) &&
 	    (observations == Py_None ||
-	     !get_buffer(observations, &b->observations, nr_hosts * NR_FEATURES, sizeof(float), 1,
+	     !get_buffer(observations, &b->observations, nr_hosts * NR_FEATURES, 'f', 1,
 			 "observations")) &&
-	    (truth == Py_None || !get_buffer(truth, &b->truth, nr_hosts * NR_TRUTH,
-					     sizeof(double), 1, "truth")))
+	    (truth == Py_None || !get_buffer(truth, &b->truth, nr_hosts * NR_TRUTH, 'd', 1,
+					     "truth")))
 		return 0;
 	release_step(b);
 	return -1;
+}
+
+static int check_all_live(BatchObject *self)
+{
+	for (size_t i = 0; i < self->batch.nr_hosts; i++)
+		if (check_live_host(self, (Py_ssize_t)i))
+			return -1;
+	return 0;
 }
 
 static PyObject *Batch_step(BatchObject *self, PyObject *args)
 {
 	PyObject *actions, *observations = Py_None, *truth = Py_None;
 	struct step_buffers buffers;
-	unsigned long long us;
 	struct batch_step step;
+	uint64_t us;
 	bool ok;
 
-	if (!PyArg_ParseTuple(args, "OK|OO", &actions, &us, &observations, &truth))
+	if (!PyArg_ParseTuple(args, "OO&|OO", &actions, u64_from_py, &us, &observations, &truth))
 		return NULL;
-	for (size_t i = 0; i < self->batch.nr_hosts; i++)
-		if (check_live_host(self, (Py_ssize_t)i))
-			return NULL;
+	if (us > MAX_STEP_US)
+		return PyErr_Format(PyExc_ValueError, "a step is at most %llu microseconds",
+				    MAX_STEP_US);
 	if (hold_step(&buffers, actions, observations, truth, self->batch.nr_hosts))
 		return NULL;
+	if (check_all_live(self)) {
+		release_step(&buffers);
+		return NULL;
+	}
 	step = (struct batch_step){ us, buffers.actions.buf, buffers.observations.buf,
 				    buffers.truth.buf };
 	self->busy = 1;
@@ -698,8 +774,11 @@ static PyObject *Batch_snapshot(BatchObject *self, PyObject *args)
 		return NULL;
 	if (!sim_host_snapshot(&self->batch.hosts[host], &snapshot))
 		return PyErr_NoMemory();
+	/* Making objects may run finalisers, which may let in a thread that moves the regions. */
+	self->busy = 1;
 	regions = regions_to_py(&snapshot);
 	stats = regions ? stats_to_py(&self->batch.hosts[host]) : NULL;
+	self->busy = 0;
 	if (!stats) {
 		Py_XDECREF(regions);
 		return NULL;
@@ -761,6 +840,8 @@ static PyObject *Batch_region_aggregations(BatchObject *self, PyObject *Py_UNUSE
 {
 	double sum = 0.0;
 
+	if (check_idle(self))
+		return NULL;
 	for (size_t i = 0; i < self->batch.nr_hosts; i++)
 		sum += self->batch.hosts[i].region_aggregations;
 	return PyFloat_FromDouble(sum);
@@ -821,7 +902,11 @@ static PyObject *Decider_observe(DeciderObject *self, PyObject *args)
 
 	if (!PyArg_ParseTuple(args, "OO", &object, &out))
 		return NULL;
-	if (get_buffer(out, &view, NR_FEATURES, sizeof(float), 1, "observation"))
+	if (self->decider.budget <= 0.0) {
+		PyErr_SetString(PyExc_RuntimeError, "the decider was not initialised");
+		return NULL;
+	}
+	if (get_buffer(out, &view, NR_FEATURES, 'f', 1, "observation"))
 		return NULL;
 	if (snapshot_from_py(object, &snapshot)) {
 		PyBuffer_Release(&view);
@@ -845,7 +930,7 @@ static PyObject *Decider_act(DeciderObject *self, PyObject *args)
 		PyErr_SetString(PyExc_RuntimeError, "observe before acting");
 		return NULL;
 	}
-	if (get_buffer(actions, &view, NR_KNOBS, sizeof(float), 0, "action"))
+	if (get_buffer(actions, &view, NR_KNOBS, 'f', 0, "action"))
 		return NULL;
 	decider_act(&self->decider, view.buf, &scheme);
 	PyBuffer_Release(&view);
@@ -983,6 +1068,10 @@ static int Network_init(NetworkObject *self, PyObject *args, PyObject *kwargs)
 	nr_layers = sizes_from_py(sizes, width);
 	if (nr_layers < 0)
 		return -1;
+	if (PySequence_Size(parameters) > 2 * nr_layers) {
+		PyErr_SetString(PyExc_ValueError, "more parameters than the layers have");
+		return -1;
+	}
 	nr_floats = 2 * width[0];
 	for (Py_ssize_t l = 0; l < nr_layers; l++)
 		nr_floats += (width[l] + 1) * width[l + 1];
@@ -1028,9 +1117,9 @@ static PyObject *Network_forward(NetworkObject *self, PyObject *args)
 		return NULL;
 	rows = (size_t)out.len / (nr_out * sizeof(float));
 	PyBuffer_Release(&out);
-	if (get_buffer(actions, &out, rows * nr_out, sizeof(float), 1, "actions"))
+	if (get_buffer(actions, &out, rows * nr_out, 'f', 1, "actions"))
 		return NULL;
-	if (get_buffer(observations, &in, rows * nr_in, sizeof(float), 0, "observations")) {
+	if (get_buffer(observations, &in, rows * nr_in, 'f', 0, "observations")) {
 		PyBuffer_Release(&out);
 		return NULL;
 	}
@@ -1063,24 +1152,34 @@ typedef struct {
 	struct damon_ctx ctx;
 } MonitorObject;
 
+static const char *validate_monitor(const struct damon_attrs *attrs, uint64_t min_region_sz)
+{
+	struct damon_attrs admitted = *attrs;
+
+	if (!attrs->min_nr_regions || !min_region_sz || (min_region_sz & (min_region_sz - 1)) ||
+	    min_region_sz > DAMON_MAX_ADDR)
+		return "min_nr_regions must be at least 1, and min_region_sz a power of two up to 2^60";
+	/* The kernel's own tests use fewer regions than the interface admits. */
+	if (attrs->min_nr_regions < 3)
+		admitted.min_nr_regions = admitted.max_nr_regions = 3;
+	return damon_validate_attrs(&admitted);
+}
+
 static int Monitor_init(MonitorObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "sample_us", "aggr_us", "min_nr_regions", "max_nr_regions",
 				 "min_region_sz", "seed", NULL };
-	unsigned long long sample_us = 5000, aggr_us = 100000, min_nr = 10, max_nr = 1000,
-			   min_sz = DAMON_MIN_REGION_SZ, seed = 0;
-	struct damon_attrs attrs;
+	struct damon_attrs attrs = { .sample_us = 5000, .aggr_us = 100000, .min_nr_regions = 10,
+				     .max_nr_regions = 1000 };
+	uint64_t min_sz = DAMON_MIN_REGION_SZ, seed = 0;
 	const char *wrong;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|KKKKKK", names, &sample_us, &aggr_us,
-					 &min_nr, &max_nr, &min_sz, &seed))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O&O&O&O&O&O&", names, u64_from_py,
+					 &attrs.sample_us, u64_from_py, &attrs.aggr_us, u64_from_py,
+					 &attrs.min_nr_regions, u64_from_py, &attrs.max_nr_regions,
+					 u64_from_py, &min_sz, u64_from_py, &seed))
 		return -1;
-	attrs = (struct damon_attrs){ .sample_us = sample_us, .aggr_us = aggr_us,
-				      .min_nr_regions = min_nr, .max_nr_regions = max_nr };
-	/* The kernel's own tests use fewer regions than the interface admits. */
-	wrong = !min_nr || !min_sz || (min_sz & (min_sz - 1)) ?
-			"min_nr_regions must be at least 1, and min_region_sz a power of two" :
-		min_nr < 3 ? NULL : damon_validate_attrs(&attrs);
+	wrong = validate_monitor(&attrs, min_sz);
 	if (wrong) {
 		PyErr_SetString(PyExc_ValueError, wrong);
 		return -1;
@@ -1096,9 +1195,35 @@ static void Monitor_dealloc(PyObject *self)
 	heap_dealloc(self);
 }
 
+static int check_monitor(const MonitorObject *self)
+{
+	if (self->ctx.attrs.sample_us)
+		return 0;
+	PyErr_SetString(PyExc_RuntimeError, "the monitor was not initialised");
+	return -1;
+}
+
+static int monitor_region_from_py(PyObject *item, uint64_t from, struct damon_region *r)
+{
+	if (!PyTuple_Check(item)) {
+		PyErr_SetString(PyExc_TypeError, "a region is a tuple of five integers");
+		return -1;
+	}
+	if (!PyArg_ParseTuple(item, "O&O&O&O&O&", u64_from_py, &r->start, u64_from_py, &r->end,
+			      u32_from_py, &r->nr_accesses, u32_from_py, &r->last_nr_accesses,
+			      u32_from_py, &r->age))
+		return -1;
+	if (from <= r->start && r->start < r->end && r->end <= DAMON_MAX_ADDR)
+		return 0;
+	PyErr_SetString(PyExc_ValueError,
+			"regions must be in order, not empty and below 2^60");
+	return -1;
+}
+
 static PyObject *Monitor_set_regions(MonitorObject *self, PyObject *args)
 {
 	PyObject *sequence;
+	uint64_t from = 0;
 	Py_ssize_t nr;
 
 	if (!PyArg_ParseTuple(args, "O", &sequence))
@@ -1108,20 +1233,20 @@ static PyObject *Monitor_set_regions(MonitorObject *self, PyObject *args)
 		return NULL;
 	if (!damon_reserve(&self->ctx, (size_t)nr))
 		return PyErr_NoMemory();
-	self->ctx.nr_regions = 0;
 	for (Py_ssize_t i = 0; i < nr; i++) {
 		PyObject *item = PySequence_GetItem(sequence, i);
-		unsigned long long start, end;
-		unsigned nr_accesses, last, age;
-		int ok = item && PyArg_ParseTuple(item, "KKIII", &start, &end, &nr_accesses, &last,
-						  &age);
+		struct damon_region r;
+		int err = !item || monitor_region_from_py(item, from, &r);
 
 		Py_XDECREF(item);
-		if (!ok)
+		if (err)
 			return NULL;
-		self->ctx.regions[i] = (struct damon_region){ start, end, nr_accesses, last, age };
-		self->ctx.nr_regions++;
+		self->ctx.spare[i] = r;
+		from = r.end;
 	}
+	if (nr)
+		memcpy(self->ctx.regions, self->ctx.spare, (size_t)nr * sizeof(*self->ctx.regions));
+	self->ctx.nr_regions = (size_t)nr;
 	Py_RETURN_NONE;
 }
 
@@ -1145,9 +1270,10 @@ static PyObject *Monitor_regions(MonitorObject *self, PyObject *Py_UNUSED(ignore
 
 static PyObject *Monitor_merge(MonitorObject *self, PyObject *args)
 {
-	unsigned long long threshold, limit;
+	uint64_t threshold, limit;
 
-	if (!PyArg_ParseTuple(args, "KK", &threshold, &limit))
+	if (!PyArg_ParseTuple(args, "O&O&", u64_from_py, &threshold, u64_from_py, &limit) ||
+	    check_monitor(self))
 		return NULL;
 	kdamond_merge_regions(&self->ctx, threshold, limit);
 	Py_RETURN_NONE;
@@ -1160,6 +1286,8 @@ static PyObject *Monitor_split(MonitorObject *self, PyObject *Py_UNUSED(ignored)
 
 static PyObject *Monitor_apply_min_nr_regions(MonitorObject *self, PyObject *Py_UNUSED(ignored))
 {
+	if (check_monitor(self))
+		return NULL;
 	if (!damon_apply_min_nr_regions(&self->ctx))
 		return PyErr_NoMemory();
 	return PyLong_FromUnsignedLongLong(self->ctx.sz_limit);
@@ -1167,15 +1295,14 @@ static PyObject *Monitor_apply_min_nr_regions(MonitorObject *self, PyObject *Py_
 
 static PyObject *Monitor_set_attrs(MonitorObject *self, PyObject *args)
 {
-	unsigned long long sample_us, aggr_us;
 	struct damon_attrs attrs = self->ctx.attrs;
 	const char *wrong;
 
-	if (!PyArg_ParseTuple(args, "KK", &sample_us, &aggr_us))
+	if (!PyArg_ParseTuple(args, "O&O&", u64_from_py, &attrs.sample_us, u64_from_py,
+			      &attrs.aggr_us) ||
+	    check_monitor(self))
 		return NULL;
-	attrs.sample_us = sample_us;
-	attrs.aggr_us = aggr_us;
-	wrong = damon_validate_attrs(&attrs);
+	wrong = validate_monitor(&attrs, self->ctx.min_region_sz);
 	if (wrong) {
 		PyErr_SetString(PyExc_ValueError, wrong);
 		return NULL;
@@ -1186,9 +1313,9 @@ static PyObject *Monitor_set_attrs(MonitorObject *self, PyObject *args)
 
 static PyObject *Monitor_set_passed(MonitorObject *self, PyObject *args)
 {
-	unsigned long long passed;
+	uint64_t passed;
 
-	if (!PyArg_ParseTuple(args, "K", &passed))
+	if (!PyArg_ParseTuple(args, "O&", u64_from_py, &passed))
 		return NULL;
 	self->ctx.passed_samples = passed;
 	Py_RETURN_NONE;
@@ -1199,7 +1326,7 @@ static PyObject *Monitor_nr_accesses_mvsum(MonitorObject *self, PyObject *args)
 	const struct damon_region *r;
 	Py_ssize_t i;
 
-	if (!PyArg_ParseTuple(args, "n", &i))
+	if (!PyArg_ParseTuple(args, "n", &i) || check_monitor(self))
 		return NULL;
 	if (i < 0 || (size_t)i >= self->ctx.nr_regions) {
 		PyErr_SetString(PyExc_IndexError, "no such region");
@@ -1239,46 +1366,47 @@ static PyType_Spec Monitor_spec = { "damon_tuner._core.Monitor", sizeof(MonitorO
 
 static PyObject *core_mvsum(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	unsigned long long nr, last, left_bp;
+	uint64_t nr, last, left_bp;
 
-	if (!PyArg_ParseTuple(args, "KKK", &nr, &last, &left_bp))
+	if (!PyArg_ParseTuple(args, "O&O&O&", u64_from_py, &nr, u64_from_py, &last, u64_from_py,
+			      &left_bp))
 		return NULL;
 	return PyLong_FromUnsignedLong(damon_mvsum(nr, last, left_bp));
 }
 
 static PyObject *core_hot_score(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	unsigned nr_accesses, age, weight_nr, weight_age;
-	unsigned long long sample_us, aggr_us;
-	struct damon_attrs attrs = { 0 };
+	struct damon_attrs attrs = { .min_nr_regions = 3, .max_nr_regions = 3 };
+	uint32_t nr_accesses, weight_nr, weight_age;
 	struct damon_region r = { 0 };
+	const char *wrong;
 
-	if (!PyArg_ParseTuple(args, "IIKKII", &nr_accesses, &age, &sample_us, &aggr_us, &weight_nr,
-			      &weight_age))
+	if (!PyArg_ParseTuple(args, "O&O&O&O&O&O&", u32_from_py, &nr_accesses, u32_from_py, &r.age,
+			      u64_from_py, &attrs.sample_us, u64_from_py, &attrs.aggr_us,
+			      u32_from_py, &weight_nr, u32_from_py, &weight_age))
 		return NULL;
-	attrs.sample_us = sample_us;
-	attrs.aggr_us = aggr_us;
-	attrs.min_nr_regions = attrs.max_nr_regions = 3;
-	if (damon_validate_attrs(&attrs)) {
-		PyErr_SetString(PyExc_ValueError, damon_validate_attrs(&attrs));
+	wrong = damon_validate_attrs(&attrs);
+	if (!wrong && nr_accesses > damon_nr_samples_per_aggr(&attrs))
+		wrong = "nr_accesses must not exceed the samples of an aggregation";
+	if (wrong) {
+		PyErr_SetString(PyExc_ValueError, wrong);
 		return NULL;
 	}
-	r.age = age;
 	return PyLong_FromUnsignedLong(damon_hot_score(&r, nr_accesses, &attrs, weight_nr,
 						       weight_age));
 }
 
 static PyObject *core_binomial(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	unsigned long long seed;
 	Py_ssize_t nr_draws;
 	struct binomial b;
 	struct rng rng;
 	PyObject *list;
-	unsigned n;
+	uint64_t seed;
+	uint32_t n;
 	double p;
 
-	if (!PyArg_ParseTuple(args, "IdnK", &n, &p, &nr_draws, &seed))
+	if (!PyArg_ParseTuple(args, "O&dnO&", u32_from_py, &n, &p, &nr_draws, u64_from_py, &seed))
 		return NULL;
 	if (n > BINOMIAL_MAX_N || !(p >= 0.0 && p <= 1.0)) {
 		PyErr_SetString(PyExc_ValueError, "n or p out of range");

@@ -87,7 +87,8 @@ class Batch:
 
         ``actions`` (hosts x K float32) go through the decision path first; ``None`` leaves the
         schemes as they are. ``observations`` receives hosts x F float32, ``truth`` hosts x T
-        float64, as differences over this step.
+        float64, as differences over this step. Time moves in whole samples: what one step went
+        too far, the next does not go.
         """
 
     def snapshot(self, host: int, /) -> dict[str, Any]: ...

@@ -52,10 +52,13 @@ static bool observe_host(struct batch *b, size_t i, float *observation)
 bool batch_reset(struct batch *b, size_t i, const struct sim_spec *spec, uint64_t seed,
 		 double budget, float *observation)
 {
-	if (!sim_host_reset(&b->hosts[i], spec, &b->attrs, b->sampler, seed))
-		return false;
 	decider_init(&b->deciders[i], budget);
-	return observe_host(b, i, observation);
+	if (sim_host_reset(&b->hosts[i], spec, &b->attrs, b->sampler, seed) &&
+	    observe_host(b, i, observation))
+		return true;
+	/* half an episode is none: the host must be reset again */
+	memory_destroy(&b->hosts[i].memory);
+	return false;
 }
 
 static void truth_difference(double *row, const struct truth *before, const struct truth *after)

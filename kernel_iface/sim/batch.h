@@ -17,6 +17,9 @@ struct batch {
 	struct decider *deciders;
 };
 
+/* So long a step is a mistake, and would end no more. */
+#define MAX_STEP_US (1ULL << 40)
+
 /*
  * One control interval of every host.  With @actions (nr_hosts * NR_KNOBS) the decision path
  * sets the schemes first; without, the schemes stay.  @observations (nr_hosts * NR_FEATURES) and

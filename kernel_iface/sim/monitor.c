@@ -22,6 +22,8 @@ const char *damon_validate_attrs(const struct damon_attrs *attrs)
 		return "sample_us must be at least 1";
 	if (attrs->sample_us > attrs->aggr_us)
 		return "sample_us must not exceed aggr_us";
+	if (attrs->aggr_us > DAMON_MAX_AGGR_US)
+		return "aggr_us must be at most 2^40";
 	if (attrs->min_nr_regions < 3)
 		return "min_nr_regions must be at least 3";
 	if (attrs->min_nr_regions > attrs->max_nr_regions)
@@ -58,6 +60,8 @@ bool damon_reserve(struct damon_ctx *ctx, size_t nr)
 
 	if (nr <= ctx->capacity)
 		return true;
+	if (nr > SIZE_MAX / 2 / sizeof(*regions))
+		return false;
 	while (capacity < nr)
 		capacity *= 2;
 	regions = realloc(ctx->regions, capacity * sizeof(*regions));

@@ -15,6 +15,10 @@
 #include "rng.h"
 
 #define DAMON_MIN_REGION_SZ 4096ULL
+/* Intervals are added up and multiplied by counts: no longer than this, nothing overflows. */
+#define DAMON_MAX_AGGR_US (1ULL << 40)
+/* As far as addresses go, so that nine times a region's size is still a number. */
+#define DAMON_MAX_ADDR (1ULL << 60)
 
 struct damon_region {
 	uint64_t start;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemes.h"
 
+#include <math.h>
 #include <string.h>
 
 #define MAX_SUBSCORE 100
@@ -81,6 +82,7 @@ uint32_t damon_hot_score(const struct damon_region *r, uint32_t nr_accesses,
 	const uint64_t age_s = r->age * attrs->aggr_us / 1000000;
 	const int64_t frequency = (int64_t)mult_frac(nr_accesses, MAX_SUBSCORE,
 						     damon_nr_samples_per_aggr(attrs));
+	const int64_t weights = (int64_t)weight_nr_accesses + weight_age;
 	int64_t age_log = 0, hotness;
 
 	if (age_s)
@@ -91,8 +93,8 @@ uint32_t damon_hot_score(const struct damon_region *r, uint32_t nr_accesses,
 		age_log = -age_log;
 	hotness = weight_nr_accesses * frequency +
 		  weight_age * ((age_log + MAX_AGE_IN_LOG) * MAX_SUBSCORE / MAX_AGE_IN_LOG / 2);
-	if (weight_nr_accesses + weight_age)
-		hotness /= weight_nr_accesses + weight_age;
+	if (weights)
+		hotness /= weights;
 	hotness = hotness * DAMOS_MAX_SCORE / MAX_SUBSCORE;
 	return hotness > DAMOS_MAX_SCORE ? DAMOS_MAX_SCORE : (uint32_t)hotness;
 }
@@ -131,15 +133,15 @@ static bool pattern_matches(const struct damon_region *r, uint32_t nr_accesses,
 
 static void damos_set_effective_quota(struct damos *s, uint64_t min_region_sz)
 {
-	uint64_t bytes_per_ms = INITIAL_BYTES_PER_MS;
+	double bytes_per_ms = INITIAL_BYTES_PER_MS, bytes;
 
 	s->esz = s->scheme.quota_sz_bytes;
 	if (!s->scheme.quota_time_ms)
 		return;
 	if (s->total_charged_us > 0.0)
-		bytes_per_ms = (uint64_t)((double)s->total_charged_sz * 1e3 /
-					  s->total_charged_us);
-	s->esz = u64_max(bytes_per_ms * s->scheme.quota_time_ms, min_region_sz);
+		bytes_per_ms = floor((double)s->total_charged_sz * 1e3 / s->total_charged_us);
+	bytes = bytes_per_ms * (double)s->scheme.quota_time_ms;
+	s->esz = u64_max(bytes < 0x1p64 ? (uint64_t)bytes : UINT64_MAX, min_region_sz);
 	if (s->scheme.quota_sz_bytes)
 		s->esz = u64_min(s->esz, s->scheme.quota_sz_bytes);
 }
@@ -151,7 +153,7 @@ static void roll_charge_window(struct damos *s, uint64_t min_region_sz, uint64_t
 		s->charged_from_us = now_us;
 		damos_set_effective_quota(s, min_region_sz);
 	}
-	if (now_us - s->charged_from_us < s->scheme.quota_reset_interval_ms * 1000)
+	if ((now_us - s->charged_from_us) / 1000 < s->scheme.quota_reset_interval_ms)
 		return;
 	if (damos_quota_is_full(s, min_region_sz))
 		s->stats.qt_exceeds++;
@@ -231,7 +233,7 @@ static void damos_apply_scheme(struct damon_ctx *ctx, size_t i, struct damos *s,
 	uint64_t sz = region_sz(r), applied = 0;
 	double elapsed_us = 0.0;
 
-	if (damos_quota_is_set(s) && s->charged_sz + sz > s->esz) {
+	if (damos_quota_is_set(s) && sz > s->esz - s->charged_sz) {
 		sz = align_down(s->esz - s->charged_sz, ctx->min_region_sz);
 		damon_split_region_at(ctx, i, sz);
 	}

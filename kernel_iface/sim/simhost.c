@@ -15,6 +15,10 @@
 #define HEAP_START 0x555555000000ULL
 #define STACK_START 0x7ffffffde000ULL
 #define SMALL_RANGE_BYTES (132ULL << 10)
+/* Memory that does not fit between them, beyond 1 TiB, pushes what lies above it away. */
+#define MIN_GAP_BYTES (1ULL << 30)
+/* Watermarks are looked at again after this at the latest, so that time does not overflow. */
+#define MAX_SLEEP_US (1ULL << 60)
 
 const struct param profile_params[NR_PROFILE_PARAMS] = {
 	/* memory of the host over the tenant's footprint */
@@ -53,6 +57,11 @@ void sim_host_destroy(struct sim_host *h)
 	damon_destroy_ctx(&h->damon);
 	free(h->snapshot_regions);
 	memset(h, 0, sizeof(*h));
+}
+
+static uint64_t u64_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
 }
 
 /* Blocks grow with the footprint, so that the cost of a step does not. */
@@ -98,7 +107,7 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 		    const struct damon_attrs *attrs, enum sampler sampler, uint64_t seed)
 {
 	struct workload *w = &h->workload;
-	uint64_t block_bytes, heap_bytes, ranges[6];
+	uint64_t block_bytes, heap_end, stack_start, ranges[6];
 	struct memory_costs costs;
 	size_t nr_blocks;
 
@@ -114,13 +123,16 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 
 	h->sampler = sampler;
 	h->nr_schemes = 0;
-	h->range_start = MAPPING_START;
-	h->range_end = MAPPING_START + nr_blocks * block_bytes;
-	h->now_us = h->asleep_until_us = 0;
+	heap_end = HEAP_START + SMALL_RANGE_BYTES +
+		   align_down((uint64_t)(h->profile[PROFILE_GAP_SHARE] *
+					 w->params[WL_FOOTPRINT_BYTES]), DAMON_MIN_REGION_SZ);
+	h->range_start = u64_max(MAPPING_START, heap_end + MIN_GAP_BYTES);
+	h->range_end = h->range_start + nr_blocks * block_bytes;
+	stack_start = u64_max(STACK_START, h->range_end + MIN_GAP_BYTES);
+	h->now_us = h->asked_us = h->asleep_until_us = 0;
 	h->next_workload_us = WORKLOAD_TICK_US;
 	h->next_memory_us = MEMORY_TICK_US;
 	h->interference_us = h->busy_us = h->pressure_us = h->region_aggregations = 0.0;
-	h->out_of_memory = false;
 
 	w->memory = &h->memory;
 	w->next_event_us = 0;
@@ -129,11 +141,8 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 	memory_update_sums(&h->memory);
 
 	damon_init_ctx(&h->damon, attrs, rng_u64(&w->rng));
-	heap_bytes = SMALL_RANGE_BYTES +
-		     align_down((uint64_t)(h->profile[PROFILE_GAP_SHARE] *
-					   w->params[WL_FOOTPRINT_BYTES]), DAMON_MIN_REGION_SZ);
-	memcpy(ranges, (uint64_t[6]){ HEAP_START, HEAP_START + heap_bytes, h->range_start,
-				      h->range_end, STACK_START, STACK_START + SMALL_RANGE_BYTES },
+	memcpy(ranges, (uint64_t[6]){ HEAP_START, heap_end, h->range_start, h->range_end,
+				      stack_start, stack_start + SMALL_RANGE_BYTES },
 	       sizeof(ranges));
 	return damon_set_regions(&h->damon, ranges, 3) && damon_apply_min_nr_regions(&h->damon);
 }
@@ -183,9 +192,10 @@ static uint64_t apply_action(void *data, enum damos_action action, uint64_t star
 {
 	struct sim_host *h = data;
 
-	if (action == DAMOS_PAGEOUT)
-		*elapsed_us = memory_page_out(&h->memory, block_of(h, start), block_of(h, end),
-					      h->now_us);
+	if (action != DAMOS_PAGEOUT)
+		return 0;
+	*elapsed_us = memory_page_out(&h->memory, block_of(h, start), block_of(h, end),
+				      h->now_us);
 	charge_kdamond(h, *elapsed_us);
 	/* As with the kernel's page-out by address: what was walked counts as applied. */
 	return end - start;
@@ -350,7 +360,7 @@ static bool advance_to_event(struct sim_host *h, uint64_t until_us)
 	uint64_t samples;
 
 	if (h->now_us >= h->asleep_until_us)
-		h->asleep_until_us = h->now_us + wait_activation(h);
+		h->asleep_until_us = h->now_us + u64_min(wait_activation(h), MAX_SLEEP_US);
 	if (h->now_us < h->asleep_until_us) {
 		uint64_t next_us = u64_min(u64_min(h->next_workload_us, h->next_memory_us),
 					   u64_min(h->asleep_until_us, until_us));
@@ -371,25 +381,26 @@ static bool advance_to_event(struct sim_host *h, uint64_t until_us)
 
 bool sim_host_advance(struct sim_host *h, uint64_t us)
 {
-	const uint64_t until_us = h->now_us + us;
 	const double stall_before_us = h->memory.stall_us;
+	const uint64_t start_us = h->now_us;
 	double stall_us;
 
-	while (h->now_us < until_us) {
-		if (!advance_to_event(h, until_us)) {
-			h->out_of_memory = true;
+	h->asked_us += us;
+	while (h->now_us < h->asked_us)
+		if (!advance_to_event(h, h->asked_us))
 			return false;
-		}
-	}
 	memory_settle(&h->memory, h->now_us);
 	stall_us = h->memory.stall_us - stall_before_us;
-	h->pressure_us += fmin(stall_us, (double)us) * h->profile[PROFILE_PRESSURE_VISIBILITY];
+	h->pressure_us += fmin(stall_us, (double)(h->now_us - start_us)) *
+			  h->profile[PROFILE_PRESSURE_VISIBILITY];
 	return true;
 }
 
 static uint64_t bytes_of(double pages)
 {
-	return pages > 0.0 ? (uint64_t)(pages * DT_PAGE_BYTES) : 0;
+	const double bytes = pages * DT_PAGE_BYTES;
+
+	return bytes <= 0.0 ? 0 : bytes < 0x1p64 ? (uint64_t)bytes : UINT64_MAX;
 }
 
 static bool snapshot_regions(struct sim_host *h, struct snapshot *snapshot)

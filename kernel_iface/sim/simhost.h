@@ -70,6 +70,8 @@ struct sim_host {
 	uint64_t range_start;
 	uint64_t range_end;
 	uint64_t now_us;
+	/* how far the caller wanted time to go; now_us moves on in whole samples */
+	uint64_t asked_us;
 	uint64_t asleep_until_us;
 	uint64_t next_workload_us;
 	uint64_t next_memory_us;
@@ -81,7 +83,6 @@ struct sim_host {
 
 	struct snapshot_region *snapshot_regions;
 	size_t snapshot_capacity;
-	bool out_of_memory;
 };
 
 void sim_host_init(struct sim_host *host);
