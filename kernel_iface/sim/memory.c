@@ -53,16 +53,23 @@ static void integrate(struct memory *m, uint64_t now_us)
 	m->integrated_us = now_us;
 }
 
+/* Integrated until @now_us is assumed; what was out is counted as out until then. */
 static void settle_block(struct memory *m, struct block *b, uint64_t now_us)
 {
 	uint64_t dt_us = now_us - b->settled_us;
-	double back, compressed, swapped;
+	double back, back_for_us, compressed, swapped;
 
 	b->settled_us = now_us;
 	if (!dt_us || b->rate_hz <= 0.0f || b->compressed + b->swapped <= 0.0f)
 		return;
 	back = dt_us == MEMORY_TICK_US ? (double)b->tick_return :
 					 -expm1(-(double)b->rate_hz * (double)dt_us * 1e-6);
+	/* averaged over the pages that were out; the second is a bound, for rates near 0 */
+	back_for_us = fmin((double)dt_us - back * 1e6 / (double)b->rate_hz, back * (double)dt_us) *
+		      m->pages_per_block;
+	m->compressed_page_us -= (double)b->compressed * back_for_us;
+	m->swapped_page_us -= (double)b->swapped * back_for_us;
+	m->resident_page_us += (double)(b->compressed + b->swapped) * back_for_us;
 	if ((double)(b->compressed + b->swapped) * (1.0 - back) < NEGLIGIBLE_SHARE)
 		back = 1.0;
 	compressed = (double)b->compressed * back;
@@ -95,6 +102,7 @@ void memory_set_rate(struct memory *m, size_t block, double rate_hz, uint64_t no
 
 	if (b->rate_hz == (float)rate_hz)
 		return;
+	integrate(m, now_us);
 	settle_block(m, b, now_us);
 	b->rate_hz = (float)rate_hz;
 	b->tick_return = (float)-expm1(-rate_hz * (double)MEMORY_TICK_US * 1e-6);
@@ -106,8 +114,8 @@ void memory_set_touched(struct memory *m, size_t block, double share, uint64_t n
 {
 	struct block *b = &m->blocks[block];
 
-	settle_block(m, b, now_us);
 	integrate(m, now_us);
+	settle_block(m, b, now_us);
 	m->touched += (share - (double)b->touched) * m->pages_per_block;
 	b->touched = (float)share;
 	update_probability(m, b);
