@@ -54,12 +54,12 @@ def control(
 
 
 class Stopped(BaseException):
-    """SIGTERM or SIGINT arrived; like ``KeyboardInterrupt``, no ``except Exception`` eats it."""
+    """A signal asked to stop; like ``KeyboardInterrupt``, no ``except Exception`` eats it."""
 
 
 @contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Raise ``Stopped`` on the first SIGTERM or SIGINT, so that everything unwinds.
+    """Raise ``Stopped`` on the first SIGTERM, SIGINT or SIGHUP, so that everything unwinds.
 
     Further signals are held back until then: what has to be put back is put back once.
     """
@@ -72,7 +72,7 @@ def stop_on_signals() -> Iterator[None]:
             signal.signal(held, signal.SIG_IGN)
         raise Stopped
 
-    signals = (signal.SIGTERM, signal.SIGINT)
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = {number: signal.signal(number, stop) for number in signals}
     try:
         yield

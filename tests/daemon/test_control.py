@@ -93,7 +93,7 @@ def test_whatever_fails_the_host_is_put_back(where: str, error: BaseException) -
     assert host.calls[-1] == "stop"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_unwinds_and_a_second_one_does_not_interrupt_that(number: int) -> None:
     unwound = False
     before = signal.getsignal(number)
