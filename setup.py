@@ -5,7 +5,14 @@ from glob import glob
 
 from setuptools import Extension, setup
 
-SANITIZE = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"]
+SANITIZE = [
+    "-fsanitize=address,undefined,float-cast-overflow",
+    "-fno-sanitize-recover=all",
+    # Python builds extensions with -fwrapv, which would hide signed overflow
+    "-fno-wrapv",
+    "-fno-omit-frame-pointer",
+    "-g",
+]
 sanitize = SANITIZE if os.environ.get("DAMON_TUNER_SANITIZE") else []
 werror = ["-Werror"] if os.environ.get("CI") else []
 

@@ -315,6 +315,10 @@ static int snapshot_from_py(PyObject *object, struct snapshot *s)
 	    attr_u64(object, "psi_some_us", &s->psi_some_us) ||
 	    attr_double(object, "swap_in_us", &s->swap_in_us))
 		return -1;
+	if (!isfinite(s->swap_in_us) || s->swap_in_us < 0.0) {
+		PyErr_SetString(PyExc_ValueError, "swap_in_us must be a number of at least 0");
+		return -1;
+	}
 	s->regions = regions_from_py(object, &s->nr_regions);
 	return s->regions ? 0 : -1;
 }

@@ -60,11 +60,11 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	const double resident = share_of((double)s->resident_bytes, snapshot_tenant_bytes(s));
 	const double dt_us = since(s->time_us, r->time_us);
 
-	if (r->primed && dt_us > 0.0) {
+	r->dt_s = r->primed ? dt_us * 1e-6 : 0.0;
+	if (r->dt_s > 0.0) {
 		double stall_us = since(s->major_faults, r->major_faults) * s->swap_in_us;
 		double cpu_us = since(s->cpu_time_us, r->cpu_time_us);
 
-		r->dt_s = dt_us * 1e-6;
 		r->slowdown = stall_us / fmax(cpu_us, MIN_CPU_SHARE * dt_us);
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
 		r->tried_bytes_per_s =

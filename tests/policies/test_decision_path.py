@@ -143,6 +143,8 @@ def test_extreme_snapshots_give_bounded_observations(changes: dict[str, object])
         {"resident_bytes": -1},
         {"resident_bytes": 2**64},
         {"swap_in_us": "slow"},
+        {"swap_in_us": float("nan")},
+        {"swap_in_us": -1.0},
         {"intervals": Intervals(sample_us=0)},
     ],
 )
@@ -170,6 +172,13 @@ def test_the_scheme_carries_the_knobs_out() -> None:
     assert scheme.pattern.min_age == int(np.ceil(decision.knobs["min_age_s"] * 10))
     assert scheme.quota.reset_interval_ms == 1_000
     assert scheme.quota.sz_bytes == int(decision.knobs["quota_bytes_per_s"])
+
+
+def test_a_snapshot_of_the_same_instant_changes_nothing() -> None:
+    decider = _core.Decider(0.02)
+    observe(decider, snapshot())
+    first = observe(decider, later(5.0, major_faults=100_000))
+    assert observe(decider, later(5.0, major_faults=100_000))["hold"] == first["hold"] > 0.0
 
 
 def test_a_budget_must_be_a_share() -> None:
