@@ -3,9 +3,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# torch is pinned here, where the environment is made: a plain "torch" may pull several GB of
-# CUDA packages. The package's own metadata leaves the range open.
-TORCH := torch==2.13.0
+# Versions are pinned where the environment is made, so that everybody trains the same policy; the
+# package's own metadata leaves the ranges open. Naming torch by its version matters most: a plain
+# "torch" may pull several GB of CUDA packages.
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+TORCH := $(shell grep '^torch==' constraints.txt)
 SOURCES := $(shell find damon_tuner/*.c kernel_iface policies -name '*.[ch]') setup.py pyproject.toml
 TRAIN_READY := $(VENV)/.train
 DEV_READY := $(VENV)/.dev
@@ -48,13 +50,14 @@ pretrained: $(TRAIN_READY) ## train the policy that is shipped again
 clean: ## remove the environment, build products and results
 	rm -rf $(VENV) build dist *.egg-info damon_tuner.egg-info damon_tuner/*.so out
 
-$(VENV)/bin/python:
+$(VENV)/.made:
 	sh tools/make-venv.sh $(PYTHON) $(VENV)
+	touch $@
 
-$(TRAIN_READY): $(VENV)/bin/python $(SOURCES)
-	$(BIN)/python -m pip install --quiet $(TORCH) --editable '.[train]'
+$(TRAIN_READY): $(VENV)/.made $(SOURCES) constraints.txt
+	$(PIP) $(TORCH) --editable '.[train]'
 	touch $@
 
 $(DEV_READY): $(TRAIN_READY)
-	$(BIN)/python -m pip install --quiet --group dev
+	$(PIP) --group dev
 	touch $@

@@ -25,16 +25,15 @@ def measure(
         from damon_tuner.policies.policy_file import load_policy
 
         network = load_policy(policy).network()
-        results = run_score(network, budget=budget, seeds=seeds, nr_threads=threads)
-        return score_figures(results)
+        return score_figures(run_score(network, budget=budget, seeds=seeds, nr_threads=threads))
     return _kernel(policy, budget, reuse)
 
 
 def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:
     import sys
 
+    from damon_tuner.benchmarks.kernel_demo import DEFAULT_OUT, DEFAULT_SECONDS
     from damon_tuner.benchmarks.kernel_demo.run import (
-        DEFAULT_SECONDS,
         kernel_figures,
         read_demo,
         run_demo,
@@ -47,7 +46,6 @@ def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]
     def write(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    out = Path("out/kernel-demo")
     return kernel_figures(
-        run_demo(out, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
+        run_demo(DEFAULT_OUT, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
     )

@@ -11,16 +11,9 @@ import numpy as np
 
 from damon_tuner.benchmarks.episode import Episode, record_episode
 from damon_tuner.benchmarks.plots import COLOURS, as_svg, new_figure
-from damon_tuner.benchmarks.score import (
-    LEARNED,
-    policies_of,
-    print_table,
-    sets_of,
-    summarise,
-)
+from damon_tuner.benchmarks.score import LEARNED, Comparison, print_table, summarise
 from damon_tuner.envs.workload_file import HELD_OUT_FAMILIES
 from damon_tuner.policies.policy_file import Policy
-from damon_tuner.training.evaluate import Result
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
@@ -33,33 +26,32 @@ pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .85rem; 
 
 def write_report(
     path: Path,
-    results: Sequence[Result],
+    comparison: Comparison,
     curve: Sequence[tuple[int, float]],
     policy: Policy,
-    budget: float,
 ) -> None:
     """Write one page that stands alone: the pictures are in it."""
     table: list[str] = []
-    print_table(results, table.append)
-    episode = record_episode(policy.network(), HELD_OUT_FAMILIES[0], budget)
+    print_table(comparison, table.append)
+    episode = record_episode(policy.network(), HELD_OUT_FAMILIES[0], comparison.budget)
     sections = [
         (
             "Memory cost saved against slowdown",
             "Up and to the left is better. The dashed line is the slowdown budget; bars are 95 % "
             "intervals over seeds and loads. A share of slowdown is time lost over time worked.",
-            _saving_against_slowdown(results, budget),
+            _saving_against_slowdown(comparison),
         ),
         (
             "By workload",
-            "Families beside the last were trained on, with other seeds; "
-            f"{', '.join(HELD_OUT_FAMILIES)} was not. Breaches are control intervals over budget.",
-            _by_workload(results),
+            f"Trained on, with other seeds: {', '.join(policy.provenance.get('workloads', ()))}. "
+            "Breaches are control intervals over budget.",
+            _by_workload(comparison),
         ),
         (
-            "One episode of the held-out family",
+            f"One episode of {HELD_OUT_FAMILIES[0]}",
             "What DAMON sees over time (idle bytes by how long they were idle), what the policy "
             "sets, and what it costs.",
-            _episode(episode, budget),
+            _episode(episode, comparison.budget),
         ),
         ("Training", "Mean reward of a control interval.", _curve(curve)),
     ]
@@ -78,11 +70,11 @@ def write_report(
     )
 
 
-def _saving_against_slowdown(results: Sequence[Result], budget: float) -> str:
-    sets = sets_of(results)
+def _saving_against_slowdown(comparison: Comparison) -> str:
+    sets = comparison.sets
     figure, axes = new_figure(1, len(sets), (5.0 * len(sets), 4.2))
     for axis, (name, rows) in zip(np.atleast_1d(axes), sets.items(), strict=True):
-        for policy in policies_of(results):
+        for policy in comparison.policies:
             mine = [row for row in rows if row.policy == policy]
             x, y = summarise(mine, "slowdown"), summarise(mine, "saving")
             axis.errorbar(
@@ -94,7 +86,7 @@ def _saving_against_slowdown(results: Sequence[Result], budget: float) -> str:
                 color=COLOURS[policy],
                 label=policy,
             )
-        axis.axvline(budget, color="0.4", linestyle="--", linewidth=1)
+        axis.axvline(comparison.budget, color="0.4", linestyle="--", linewidth=1)
         axis.set_xscale("symlog", linthresh=0.005)
         axis.set_xlim(left=0)
         axis.xaxis.set_major_formatter(_percent)
@@ -106,9 +98,10 @@ def _saving_against_slowdown(results: Sequence[Result], budget: float) -> str:
     return as_svg(figure)
 
 
-def _by_workload(results: Sequence[Result]) -> str:
+def _by_workload(comparison: Comparison) -> str:
+    results = comparison.results
     workloads = list(dict.fromkeys(row.workload for row in results))
-    policies = policies_of(results)
+    policies = comparison.policies
     figure, axes = new_figure(2, 1, (10.0, 6.0))
     width = 0.8 / len(policies)
     for axis, metric in zip(axes, ("saving", "breaches"), strict=True):

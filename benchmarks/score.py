@@ -13,9 +13,9 @@ from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.workload_file import (
     HELD_OUT_FAMILIES,
-    TRAINING_FAMILIES,
     Workload,
     bundled_workload,
+    training_workloads,
 )
 from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
@@ -23,13 +23,43 @@ from damon_tuner.training.progress import progress_interval_s
 
 LEARNED = "learned"
 METRICS = ("saving", "resident_saving", "slowdown", "breaches")
-SETS: Mapping[str, tuple[str, ...]] = {
-    "held_out_seeds": TRAINING_FAMILIES,
-    "held_out_family": HELD_OUT_FAMILIES,
-}
-DEFAULT_BUDGET = 0.02
-DEFAULT_SEEDS = 12
 _RESAMPLES = 2_000
+
+WorkloadSets = Mapping[str, Sequence[Workload]]
+
+
+def bundled_sets() -> dict[str, tuple[Workload, ...]]:
+    """What the shipped policy was trained on, with other seeds, and what it was not trained on."""
+    return {
+        "held_out_seeds": training_workloads(),
+        "held_out_family": tuple(bundled_workload(name) for name in HELD_OUT_FAMILIES),
+    }
+
+
+def workload_file_sets(trained_on: Sequence[Workload]) -> dict[str, tuple[Workload, ...]]:
+    """The same for a policy that was trained on workload files."""
+    families = {workload.family for workload in trained_on}
+    held_out = tuple(w for w in bundled_sets()["held_out_family"] if w.family not in families)
+    sets = {"held_out_seeds": tuple(trained_on)}
+    return {**sets, "held_out_family": held_out} if held_out else sets
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Every policy on the same episodes, by evaluation set."""
+
+    budget: float
+    sets: Mapping[str, Sequence[Result]]
+
+    @property
+    def results(self) -> list[Result]:
+        """All episodes of all sets."""
+        return [result for results in self.sets.values() for result in results]
+
+    @property
+    def policies(self) -> list[str]:
+        """Names in the order in which they were run."""
+        return list(dict.fromkeys(result.policy for result in self.results))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +74,35 @@ class Summary:
 def run_score(
     network: _core.Network | None,
     *,
-    budget: float = DEFAULT_BUDGET,
-    seeds: int = DEFAULT_SEEDS,
-    workloads: Sequence[Workload] | None = None,
+    budget: float,
+    seeds: int,
+    sets: WorkloadSets | None = None,
     config: EpisodeConfig | None = None,
     nr_threads: int = 1,
-) -> list[Result]:
+) -> Comparison:
     """Run every policy on the same episodes, with a progress bar on standard error."""
-    config = config or EpisodeConfig()
-    if workloads is None:
-        names = [name for families in SETS.values() for name in families]
-        workloads = [bundled_workload(name) for name in names]
+    config, sets = config or EpisodeConfig(), sets or bundled_sets()
     contenders: dict[str, Contender] = dict(STATIC_POLICIES)
     if network is not None:
         contenders[LEARNED] = network
-    total = len(contenders) * config.episode_steps
+    total = len(sets) * len(contenders) * config.episode_steps
     with tqdm(
         total=total, desc="comparing", unit="interval", mininterval=progress_interval_s()
     ) as bar:
-        return evaluate(
-            contenders,
-            workloads,
-            range(seeds),
+        return Comparison(
             budget,
-            config=config,
-            nr_threads=nr_threads,
-            on_step=lambda: bar.update() and None,
+            {
+                name: evaluate(
+                    contenders,
+                    workloads,
+                    range(seeds),
+                    budget,
+                    config=config,
+                    nr_threads=nr_threads,
+                    on_step=bar.update,
+                )
+                for name, workloads in sets.items()
+            },
         )
 
 
@@ -91,48 +124,34 @@ def summarise(results: Sequence[Result], metric: str) -> Summary:
     return Summary(float(np.mean([v.mean() for v in strata])), float(low), float(high))
 
 
-def policies_of(results: Sequence[Result]) -> list[str]:
-    """Names in the order in which they were run."""
-    return list(dict.fromkeys(result.policy for result in results))
-
-
-def sets_of(results: Sequence[Result]) -> dict[str, list[Result]]:
-    """The results by evaluation set; workloads that belong to none are a set of their own."""
-    known = {name: set_name for set_name, names in SETS.items() for name in names}
-    sets: dict[str, list[Result]] = {}
-    for result in results:
-        sets.setdefault(known.get(result.workload, result.workload), []).append(result)
-    return sets
-
-
-def score_figures(results: Sequence[Result]) -> list[Figure]:
+def score_figures(comparison: Comparison) -> list[Figure]:
     """``score.POLICY.METRIC`` for every evaluation set."""
     figures = []
-    for set_name, rows in sets_of(results).items():
-        for policy in policies_of(results):
+    for set_name, rows in comparison.sets.items():
+        about = {
+            "set": set_name,
+            "seeds": len({row.seed for row in rows}),
+            "workloads": len({row.workload for row in rows}),
+            "budget": comparison.budget,
+        }
+        for policy in comparison.policies:
             mine = [row for row in rows if row.policy == policy]
             for metric in METRICS:
                 s = summarise(mine, metric)
-                more = {
-                    "set": set_name,
-                    "low": s.low,
-                    "high": s.high,
-                    "seeds": len({row.seed for row in mine}),
-                    "workloads": len({row.workload for row in mine}),
-                    "budget": mine[0].budget,
-                }
+                more = {"low": s.low, "high": s.high, **about}
                 figures.append(Figure(f"score.{policy}.{metric}", s.mean, "share", more))
     return figures
 
 
-def print_table(results: Sequence[Result], write: Callable[[str], None] = print) -> None:
+def print_table(comparison: Comparison, write: Callable[[str], None] = print) -> None:
     """One row a policy and set: means with 95 % intervals, in percent."""
-    for set_name, rows in sets_of(results).items():
-        names = ", ".join(sorted({row.workload for row in rows}))
-        budget, seeds = rows[0].budget, len({row.seed for row in rows})
-        write(f"\n{set_name.replace('_', ' ')} ({names}); budget {budget:.1%}, {seeds} seeds")
+    for set_name, rows in comparison.sets.items():
+        names = ", ".join(dict.fromkeys(row.workload for row in rows))
+        seeds = len({row.seed for row in rows})
+        title = set_name.replace("_", " ")
+        write(f"\n{title} ({names}); budget {comparison.budget:.1%}, {seeds} seeds")
         write(f"{'policy':14} {'memory cost saved':>22} {'slowdown':>22} {'breaches':>22}")
-        for policy in policies_of(results):
+        for policy in comparison.policies:
             mine = [row for row in rows if row.policy == policy]
             cells = [_cell(summarise(mine, m)) for m in ("saving", "slowdown", "breaches")]
             write(f"{policy:14} " + " ".join(f"{cell:>22}" for cell in cells))

@@ -49,7 +49,6 @@ def env_figures() -> list[Figure]:
     env.reset(seed=0)
     env.action_space.seed(0)
     actions = env.action_space.sample()
-    rates = []
 
     def run() -> None:
         for _ in range(steps):

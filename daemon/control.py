@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import FrameType
 
 from damon_tuner.kernel_iface.host import Host, Snapshot
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, Decision, Policy
@@ -50,32 +46,8 @@ def control(
                 return
             host.advance(min(interval_s, left_s))
     finally:
-        host.stop()
-
-
-class Stopped(BaseException):
-    """A signal asked to stop; like ``KeyboardInterrupt``, no ``except Exception`` eats it."""
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[None]:
-    """Raise ``Stopped`` on the first SIGTERM, SIGINT or SIGHUP, so that everything unwinds.
-
-    Further signals are held back until then: what has to be put back is put back once.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for held in signals:
-            signal.signal(held, signal.SIG_IGN)
-        raise Stopped
-
-    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Twice, because a signal may arrive just before the first; there is only one that raises.
+        try:
+            host.stop()
+        finally:
+            host.stop()

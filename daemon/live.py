@@ -11,7 +11,7 @@ from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
-from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy
+from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy, monitoring
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.policies.static import STATIC_POLICIES
 
@@ -38,14 +38,9 @@ def manage_process(
 
     """
     policy = choose_policy(policy_path, static, budget)
-    if swap_in_us is None:
-        swap_in_us = measure_swap_in_us()
-        if swap_in_us is None:
-            raise TunerError(
-                "this host has no swap to page out to: add swap or zram, "
-                "or give --swap-in-us to watch without it"
-            )
-    host = SysfsHost(Context(pid=pid, attrs=MONITORING), swap_in_us=swap_in_us)
+    context = Context(pid=pid, attrs=MONITORING)
+    SysfsHost(context).check()
+    host = SysfsHost(context, swap_in_us=swap_in_us or measure_swap_in_us())
     describe = json_line if as_json else text_line
     control(
         host,
@@ -65,7 +60,14 @@ def choose_policy(path: Path | None, static: str | None, budget: float) -> Polic
         return STATIC_POLICIES[static]
     if path is None:
         raise ValueError("give the path of a policy or the name of a static one")
-    return LearnedPolicy(load_policy(path).network(), budget)
+    policy = load_policy(path)
+    trained_with = policy.provenance.get("monitoring", monitoring())
+    if trained_with != monitoring():
+        raise TunerError(
+            f"{path} was trained with other monitoring ({trained_with}) than this release uses "
+            f"({monitoring()}): train it again"
+        )
+    return LearnedPolicy(policy.network(), budget)
 
 
 def text_line(step: Step) -> str:

@@ -10,14 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from damon_tuner import __version__
+from damon_tuner.benchmarks.kernel_demo import DEFAULT_OUT, DEFAULT_SECONDS
 from damon_tuner.errors import TunerError
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
 
 PRETRAINED = Path(__file__).parent / "policies" / "pretrained" / "reclaim.safetensors"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status."""
-    from damon_tuner.daemon.control import Stopped, stop_on_signals
+    from damon_tuner.signals import Stopped, stop_on_signals
 
     args = _parser().parse_args(argv)
     try:
@@ -31,16 +33,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(
             f"damon-tuner: error: this command needs {error.name}: "
-            "install it with pip install 'damon-tuner[train]'",
+            "run pip install '.[train]' in this project's folder",
             file=sys.stderr,
         )
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        print(f"damon-tuner: error: {error}", file=sys.stderr)
         return 1
     except (Stopped, KeyboardInterrupt):
         print("damon-tuner: stopped", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, but not that there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 _Commands = argparse._SubParsersAction
 
 
@@ -71,7 +83,7 @@ def _command(
         help=help,
         description=help[0].upper() + help[1:] + ".",
         epilog=epilog,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
     )
 
 
@@ -95,8 +107,16 @@ def _positive(text: str) -> int:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not 0.0 < value < 1e9:
-        raise argparse.ArgumentTypeError("must be above 0")
+    if not 0.0 < value <= 1e6:
+        raise argparse.ArgumentTypeError("must be above 0, and at most a million")
+    return value
+
+
+def _interval(text: str) -> float:
+    value = _seconds(text)
+    if not 0.5 <= value <= 60.0:
+        # the guard looks once an interval, and must not look away for long
+        raise argparse.ArgumentTypeError("must be from 0.5 to 60 seconds")
     return value
 
 
@@ -128,7 +148,7 @@ def _add_train(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_comparison_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
+    parser.add_argument("--budget", type=_share, default=DEFAULT_BUDGET, help="slowdown allowed")
     parser.add_argument("--seeds", type=_positive, default=12, help="episodes a workload")
     parser.add_argument(
         "--threads", type=_positive, default=os.cpu_count() or 1, help="threads of the simulator"
@@ -139,7 +159,7 @@ def _add_evaluate(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser = _command(
         commands, "evaluate", "compare a policy with the static ones, on seeds not trained on"
     )
-    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
+    parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     _add_comparison_options(parser)
     parser.add_argument(
         "--workload",
@@ -172,10 +192,12 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--pid", type=_positive, required=True, help="the process to manage")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
+    which.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     which.add_argument("--static", metavar="NAME", help="a static policy instead, by name")
-    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
-    parser.add_argument("--interval", type=_seconds, default=5.0, help="seconds a decision")
+    parser.add_argument("--budget", type=_share, default=DEFAULT_BUDGET, help="slowdown allowed")
+    parser.add_argument(
+        "--interval", type=_interval, default=CONTROL_INTERVAL_S, help="seconds a decision"
+    )
     parser.add_argument("--duration", type=_seconds, help="stop after so many seconds")
     parser.add_argument(
         "--swap-in-us", type=_seconds, help="what a major fault costs (default: measured)"
@@ -190,11 +212,15 @@ def _add_kernel_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
         "kernel-demo",
         "boot a real kernel in an emulator and compare policies on a real process there",
     )
-    parser.add_argument("--out", type=Path, default=Path("out/kernel-demo"), help="results")
-    parser.add_argument("--policy", type=Path, default=PRETRAINED, help="policy file")
-    parser.add_argument("--budget", type=_share, default=0.02, help="slowdown allowed")
-    parser.add_argument("--seconds", type=_seconds, default=200.0, help="for each policy")
-    parser.add_argument("--interval", type=_seconds, default=5.0, help="seconds a decision")
+    parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="results")
+    parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
+    parser.add_argument("--budget", type=_share, default=DEFAULT_BUDGET, help="slowdown allowed")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=DEFAULT_SECONDS, help="for each policy"
+    )
+    parser.add_argument(
+        "--interval", type=_interval, default=CONTROL_INTERVAL_S, help="seconds a decision"
+    )
     parser.set_defaults(run=_kernel_demo)
 
 
@@ -203,9 +229,7 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands, "figures", "measure, and print one JSON object a line for each figure"
     )
     parser.add_argument("group", choices=("sim", "env", "score", "kernel"), help="what to measure")
-    parser.add_argument(
-        "--policy", type=Path, default=PRETRAINED, help="policy file (score, kernel)"
-    )
+    parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     parser.add_argument(
         "--reuse",
         type=Path,
@@ -224,15 +248,22 @@ def _train(args: argparse.Namespace) -> None:
 
 def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.report import write_report
-    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.score import print_table, run_score, workload_file_sets
+    from damon_tuner.envs.workload_file import load_workloads
     from damon_tuner.training.run import train_and_save
 
+    sets = workload_file_sets(load_workloads(args.workload)) if args.workload else None
     trained = train_and_save(args.out, args.steps, args.seed, args.workload)
-    network = trained.policy.network()
-    results = run_score(network, budget=args.budget, seeds=args.seeds, nr_threads=args.threads)
-    print_table(results)
+    comparison = run_score(
+        trained.policy.network(),
+        budget=args.budget,
+        seeds=args.seeds,
+        sets=sets,
+        nr_threads=args.threads,
+    )
+    print_table(comparison)
     report = args.out / "report.html"
-    write_report(report, results, trained.curve, trained.policy, args.budget)
+    write_report(report, comparison, trained.curve, trained.policy)
     print(f"\npolicy {trained.path}\nreport {report}")
 
 
@@ -240,21 +271,21 @@ def _evaluate(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from damon_tuner.benchmarks.score import print_table, run_score
-    from damon_tuner.envs.workload_file import load_workload
+    from damon_tuner.envs.workload_file import load_workloads
     from damon_tuner.policies.policy_file import load_policy
 
-    results = run_score(
-        load_policy(args.policy).network(),
+    comparison = run_score(
+        load_policy(args.policy or PRETRAINED).network(),
         budget=args.budget,
         seeds=args.seeds,
-        workloads=[load_workload(path) for path in args.workload] if args.workload else None,
+        sets={"workload_files": load_workloads(args.workload)} if args.workload else None,
         nr_threads=args.threads,
     )
     if args.json:
-        for result in results:
+        for result in comparison.results:
             print(json.dumps(asdict(result)))
     else:
-        print_table(results)
+        print_table(comparison)
 
 
 def _export(args: argparse.Namespace) -> None:
@@ -269,7 +300,7 @@ def _run(args: argparse.Namespace) -> None:
 
     manage_process(
         args.pid,
-        policy_path=None if args.static else args.policy,
+        policy_path=None if args.static else args.policy or PRETRAINED,
         static=args.static,
         budget=args.budget,
         interval_s=args.interval,
@@ -282,13 +313,12 @@ def _run(args: argparse.Namespace) -> None:
 def _kernel_demo(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.kernel_demo.run import run_demo
 
-    run_demo(args.out, args.policy, args.budget, args.seconds, args.interval)
+    run_demo(args.out, args.policy or PRETRAINED, args.budget, args.seconds, args.interval)
 
 
 def _figures(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.figures import measure
 
-    for figure in measure(
-        args.group, args.policy, args.budget, args.seeds, args.threads, args.reuse
-    ):
+    policy = args.policy or PRETRAINED
+    for figure in measure(args.group, policy, args.budget, args.seeds, args.threads, args.reuse):
         print(figure.line(), flush=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +26,8 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
     ``make_host`` is called at every reset and gives a host that is not started. What a host
     cannot show is estimated: ``saving`` from resident and compressed memory, ``slowdown`` from
     major faults and what one costs. An episode is truncated after ``episode_s`` seconds and
-    terminated when the managed process exits. ``close`` puts the host back.
+    terminated when the managed process exits. ``close`` puts the host back, and so does the end
+    of Python; against SIGTERM and SIGHUP, run it under ``damon_tuner.signals.stop_on_signals``.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own type)
@@ -50,6 +53,7 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         self.observation_space = observation_space()
         self.action_space = action_space()
         self.render_mode = None
+        atexit.register(_close, weakref.ref(self))
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -115,3 +119,10 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
             slowdown=np.array([self._decider.rates()["slowdown"]]),
             resident_saving=np.array([1.0 - resident / tenant]),
         )
+
+
+def _close(env: weakref.ref[HostEnv]) -> None:
+    """Put back the host of an environment that was not closed when Python ended."""
+    alive = env()
+    if alive is not None:
+        alive.close()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,16 @@ def load_workload(path: Path) -> Workload:
         return _parse(path.stem, table)
     except WorkloadFileError as error:
         raise WorkloadFileError(f"{path}: {error}") from None
+
+
+def load_workloads(paths: Sequence[Path]) -> tuple[Workload, ...]:
+    """Read workload files, which need different names; raises as ``load_workload``."""
+    workloads = tuple(load_workload(path) for path in paths)
+    names = [workload.name for workload in workloads]
+    for name in names:
+        if names.count(name) > 1:
+            raise WorkloadFileError(f"two workload files are called {name}: rename one")
+    return workloads
 
 
 def bundled_workload(name: str) -> Workload:

@@ -24,6 +24,16 @@ MONITORING = MonitoringAttrs(max_nr_regions=200)
 """How the tuner has DAMON monitor: the kernel's intervals, at most 200 regions."""
 
 CONTROL_INTERVAL_S = 5.0
+DEFAULT_BUDGET = 0.02
+
+
+def monitoring() -> dict[str, int]:
+    """``MONITORING`` as it is noted in a policy file."""
+    return {
+        "sample_us": MONITORING.intervals.sample_us,
+        "aggr_us": MONITORING.intervals.aggr_us,
+        "max_nr_regions": MONITORING.max_nr_regions,
+    }
 
 
 @dataclass(frozen=True, slots=True)

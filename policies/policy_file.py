@@ -12,6 +12,7 @@ import itertools
 import json
 import math
 import os
+import stat
 import struct
 import tempfile
 from collections.abc import Mapping
@@ -98,15 +99,20 @@ def load_policy(path: Path) -> Policy:
 
     """
     try:
-        with path.open("rb") as file:
+        # without waiting for a writer, should it be a pipe
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise PolicyFileError(f"{path}: cannot be read: not a file")
             raw = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise PolicyFileError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return _parse(raw)
+        policy = _parse(raw)
+        policy.network()
+        return policy
     except PolicyFileError as error:
         raise PolicyFileError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError, RecursionError):
         raise PolicyFileError(
             f"{path}: not a damon-tuner policy file; export the policy again"
         ) from None
@@ -180,8 +186,8 @@ def _check_shapes(policy: Policy) -> None:
         raise ValueError("layers do not fit together")
     if (sizes[0], sizes[-1]) != (len(_core.OBSERVATION_NAMES), len(_core.KNOB_NAMES)):
         raise ValueError("the network does not fit the schema")
-    if not policy.clip > 0.0:
-        raise ValueError("the normaliser's clip must be above 0")
+    if not 0.0 < policy.clip < math.inf:
+        raise ValueError("the normaliser's clip must be above 0 and finite")
 
 
 def _checksum(about: Mapping[str, Any], header: Mapping[str, Any], data: bytes) -> str:

@@ -46,7 +46,7 @@ def evaluate(
     *,
     config: EpisodeConfig | None = None,
     nr_threads: int = 1,
-    on_step: Callable[[], None] = lambda: None,
+    on_step: Callable[[], object] = lambda: None,
 ) -> list[Result]:
     """Run every contender on every workload and seed; ``on_step`` is called once a batch step."""
     config = replace(config or EpisodeConfig(), workloads=tuple(workloads))
@@ -79,7 +79,7 @@ def _run(
     batch: SimBatch,
     contender: Contender,
     observations: np.ndarray[tuple[int, int], np.dtype[np.float32]],
-    on_step: Callable[[], None],
+    on_step: Callable[[], object],
 ) -> tuple[
     np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]
 ]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from damon_tuner.envs.workload_file import load_workload
+from damon_tuner.envs.workload_file import load_workloads
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.policy_file import Policy, save_policy
 from damon_tuner.training.config import TrainConfig
@@ -38,7 +38,7 @@ def train_and_save(
     if steps is not None:
         config = replace(config, total_steps=steps)
     if workloads:
-        loaded = tuple(load_workload(path) for path in workloads)
+        loaded = load_workloads(workloads)
         config = replace(config, episodes=replace(config.episodes, workloads=loaded))
     run = out / "run"
     _make_folder(run)
@@ -69,7 +69,8 @@ def export_run(run: Path, path: Path) -> None:
         agent = PPO.load(run / _AGENT, device="cpu")
         with (run / _NORMALISER).open("rb") as file:
             env = pickle.load(file)
-    except (OSError, ValueError, EOFError, pickle.UnpicklingError) as error:
+    except Exception as error:
+        # a damaged pickle may raise anything
         raise TunerError(f"{run} is not a training run: {error}; train again") from None
     save_policy(policy_from_sb3(agent, env, about), path)
 

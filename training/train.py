@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import random
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 import damon_tuner
 from damon_tuner.envs.sb3 import TunerVecEnv
+from damon_tuner.policies.decision import monitoring
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.progress import progress_interval_s
 
@@ -107,16 +108,8 @@ def provenance(trained: Trained) -> dict[str, Any]:
         "python": platform.python_version(),
         "algorithm": "PPO",
         "steps": trained.agent.num_timesteps,
-        "seed": config.seed,
-        "torch_threads": config.torch_threads,
-        "nr_hosts": config.nr_hosts,
         "workloads": [workload.name for workload in config.episodes.workloads],
-        "budget": list(config.episodes.budget),
-        "interval_s": config.episodes.interval_s,
-        "monitoring": {
-            "sample_us": config.episodes.attrs.intervals.sample_us,
-            "aggr_us": config.episodes.attrs.intervals.aggr_us,
-            "max_nr_regions": config.episodes.attrs.max_nr_regions,
-        },
+        "monitoring": monitoring(),
+        "config": asdict(config),
         "reward": trained.curve[-1][1] if trained.curve else None,
     }

@@ -236,9 +236,6 @@ def main() -> int:
         out.write_text(json.dumps(result))
         return 1
     swap_in_us = measure_swap_in_us()
-    if swap_in_us is None:
-        print("this guest has no swap: boot it with some")
-        return 1
     result["swap_in_us"] = swap_in_us
     result["phases"] = []
     for name in PHASES:

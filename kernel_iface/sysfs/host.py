@@ -8,7 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from damon_tuner.errors import NotRestoredError, TargetGoneError, TunerError
+from damon_tuner.errors import (
+    DamonBusyError,
+    NoPermissionError,
+    NotRestoredError,
+    TargetGoneError,
+    TunerError,
+)
 from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
 from damon_tuner.kernel_iface.sysfs import procfs
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
@@ -22,6 +28,8 @@ from damon_tuner.kernel_iface.sysfs.occupants import (
 )
 from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessTenant, Tenant
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
+
+LOCK = "run/damon-tuner.lock"
 
 
 class SysfsHost:
@@ -51,6 +59,7 @@ class SysfsHost:
         self._tree = Tree(self._kernel, busy_timeout_s=busy_timeout_s, record=record)
         self._ledger = Ledger(self._tree)
         self._kdamond: Kdamond | None = None
+        self._unlock: Callable[[], None] | None = None
         self._tenant: Tenant = HostTenant(self._tree)
 
     def start(self, schemes: Sequence[Scheme]) -> None:
@@ -66,16 +75,21 @@ class SysfsHost:
         """
         if self._ledger.changes:
             raise RuntimeError("this host is started, or was not put back: call stop first")
-        require_damon(self._tree)
-        require_unused(self._tree)
-        procfs.pressure_some_us(self._tree)
+        self.check()
         if self._context.pid is not None:
             self._tenant = ProcessTenant(self._tree, self._context.pid)
         try:
+            self._unlock = self._lock()
             self._take(schemes)
         except BaseException as error:
             self._give_back(error)
             raise
+
+    def check(self) -> None:
+        """Refuse what ``start`` would refuse of the kernel and its users, writing nothing."""
+        require_damon(self._tree)
+        require_unused(self._tree)
+        procfs.pressure_some_us(self._tree)
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile."""
@@ -131,7 +145,10 @@ class SysfsHost:
             NotRestoredError: names what is left and the commands that mend it.
         """
         self._kdamond = None
-        self._ledger.restore()
+        try:
+            self._ledger.restore()
+        finally:
+            self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -152,9 +169,26 @@ class SysfsHost:
             kdamond.start(self._context, self._ranges(), schemes)
         self._kdamond = kdamond
 
+    def _lock(self) -> Callable[[], None]:
+        try:
+            return self._kernel.lock(LOCK)
+        except BlockingIOError:
+            raise DamonBusyError(
+                f"another damon-tuner manages this host: stop it first (it holds /{LOCK})"
+            ) from None
+        except OSError as error:
+            raise NoPermissionError(
+                f"/{LOCK} cannot be locked ({error.strerror}): run as root"
+            ) from None
+
+    def _release(self) -> None:
+        unlock, self._unlock = self._unlock, None
+        if unlock is not None:
+            unlock()
+
     def _give_back(self, cause: BaseException) -> None:
         try:
-            self._ledger.restore()
+            self.stop()
         except NotRestoredError as left:
             if isinstance(cause, Exception):
                 raise NotRestoredError(f"{cause}; {left}") from cause

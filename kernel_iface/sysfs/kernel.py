@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +27,9 @@ class Kernel(Protocol):
 
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory is there."""
+
+    def lock(self, path: str) -> Callable[[], None]:
+        """Take an exclusive lock, which the result releases; ``BlockingIOError`` when taken."""
 
     def now_us(self) -> int:
         """Return monotonic time in microseconds since an arbitrary start."""
@@ -65,6 +70,16 @@ class LocalKernel:
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory is there."""
         return os.path.exists(self._prefix + path)
+
+    def lock(self, path: str) -> Callable[[], None]:
+        """Lock a file of its own; the kernel releases it too when this process ends."""
+        fd = os.open(self._prefix + path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return lambda: os.close(fd)
 
     def now_us(self) -> int:
         """Return the monotonic clock in microseconds."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from damon_tuner.errors import NotRestoredError, TunerError
 from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.signals import signals_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +51,25 @@ class Ledger:
         """
         stuck: list[tuple[Change, str]] = []
         taken: list[str] = []
-        for change in reversed(self._changes):
-            try:
-                held = self._tree.read_if_present(change.path)
-                if held == change.after:
-                    self._tree.write(change.path, change.before)
-            except TunerError as error:
-                stuck.append((change, str(error)))
-                continue
-            self._changes.remove(change)
-            if held not in (None, change.before, change.after):
-                taken.append(f"/{change.path} was {change.before}, now {held}")
+        with signals_held():
+            for change in reversed(self._changes):
+                self._restore_one(change, stuck, taken)
         if stuck or taken:
             raise NotRestoredError(_complaint(stuck, taken))
+
+    def _restore_one(
+        self, change: Change, stuck: list[tuple[Change, str]], taken: list[str]
+    ) -> None:
+        try:
+            held = self._tree.read_if_present(change.path)
+            if held == change.after:
+                self._tree.write(change.path, change.before)
+        except TunerError as error:
+            stuck.append((change, str(error)))
+            return
+        self._changes.remove(change)
+        if held not in (None, change.before, change.after):
+            taken.append(f"/{change.path} was {change.before}, now {held}")
 
 
 def _complaint(stuck: list[tuple[Change, str]], taken: list[str]) -> str:

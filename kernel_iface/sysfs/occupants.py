@@ -36,8 +36,8 @@ def require_unused(tree: Tree) -> None:
     if count:
         kdamonds = ", ".join(_described(tree, index) for index in range(count))
         raise DamonBusyError(
-            f"DAMON is in use: {kdamonds}; stop the program that set this up, "
-            f"then write 0 to /{NR_KDAMONDS}"
+            f"DAMON is in use: {kdamonds}; stop the program that set this up, or, if it is gone, "
+            f"write off to the state of each in /{ADMIN}/kdamonds and then 0 to /{NR_KDAMONDS}"
         )
     for module in _ACTING_MODULES:
         parameter = f"sys/module/{module}/parameters/enabled"

@@ -4,43 +4,67 @@ from __future__ import annotations
 
 import mmap
 import os
+import random
 import resource
 import statistics
 import time
 
+from damon_tuner.errors import TunerError
+
 _MADV_PAGEOUT = 21
 _SIZE_BYTES = 4 << 20
+_LEAST_FAULTS = 16
 
 
-def measure_swap_in_us() -> float | None:
-    """Median microseconds of a fault that brings a page back, or ``None`` without swap.
+def measure_swap_in_us() -> float:
+    """Median microseconds of a fault that brings a page back.
 
     Pages out and touches 4 MiB of this process; nothing else is changed.
+
+    Raises:
+        TunerError: this host has no swap, or it could not be measured.
+
     """
+    if not _has_swap():
+        raise TunerError("this host has no swap to page out to: add swap or zram")
     page = mmap.PAGESIZE
+    # In random order, so that reading ahead brings back little that was not asked for.
+    order = random.Random(0).sample(range(0, _SIZE_BYTES, page), _SIZE_BYTES // page)
     with mmap.mmap(-1, _SIZE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
         memory.madvise(mmap.MADV_NOHUGEPAGE)
         # Half noise, half zeros: about as compressible as what servers hold.
-        for at in range(0, _SIZE_BYTES, page):
+        for at in order:
             memory[at : at + page // 2] = os.urandom(page // 2)
-        resident_us = statistics.median(_touch_us(memory)[0])
+        resident_us = statistics.median(us for us, _ in _touch(memory, order))
         try:
             memory.madvise(_MADV_PAGEOUT)
-        except OSError:
-            return None
-        times_us, faults = _touch_us(memory)
-    returned = sorted(times_us)[-faults:] if faults else []
-    if len(returned) < len(times_us) // 4:
-        return None
-    return max(statistics.median(returned) - resident_us, 0.1)
+        except OSError as error:
+            raise TunerError(
+                f"what a major fault costs cannot be measured ({error.strerror}): "
+                "give it with --swap-in-us"
+            ) from None
+        faults_us = [us for us, major in _touch(memory, order) if major]
+    if len(faults_us) < _LEAST_FAULTS:
+        raise TunerError(
+            "what a major fault costs cannot be measured, because the kernel paged out too "
+            "little: give it with --swap-in-us"
+        )
+    return max(statistics.median(faults_us) - resident_us, 0.1)
 
 
-def _touch_us(memory: mmap.mmap) -> tuple[list[float], int]:
-    """Microseconds to read each page, and how many of the reads were major faults."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
-    times_us = []
-    for at in range(0, len(memory), mmap.PAGESIZE):
+def _has_swap() -> bool:
+    with open("/proc/swaps", encoding="utf-8") as swaps:
+        return len(swaps.readlines()) > 1
+
+
+def _touch(memory: mmap.mmap, order: list[int]) -> list[tuple[float, bool]]:
+    """Microseconds to read each page, and whether that was a major fault."""
+    touched = []
+    for at in order:
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_majflt
         started = time.perf_counter_ns()
         memory[at]
-        times_us.append((time.perf_counter_ns() - started) / 1e3)
-    return times_us, resource.getrusage(resource.RUSAGE_SELF).ru_majflt - before
+        elapsed_us = (time.perf_counter_ns() - started) / 1e3
+        major = resource.getrusage(resource.RUSAGE_SELF).ru_majflt > faults
+        touched.append((elapsed_us, major))
+    return touched

@@ -2,18 +2,18 @@
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 
 import pytest
 
 from damon_tuner import _core
-from damon_tuner.daemon.control import Step, Stopped, control, stop_on_signals
+from damon_tuner.daemon.control import Step, control
 from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Scheme, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy
 from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.signals import Stopped, stop_on_signals
 
 from ..policies.helpers import random_policy
 
@@ -93,18 +93,19 @@ def test_whatever_fails_the_host_is_put_back(where: str, error: BaseException) -
     assert host.calls[-1] == "stop"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_unwinds_and_a_second_one_does_not_interrupt_that(number: int) -> None:
-    unwound = False
-    before = signal.getsignal(number)
+def test_a_signal_while_the_host_is_put_back_does_not_cut_that_short() -> None:
+    class SlowToStop(RecordedHost):
+        def stop(self) -> None:
+            if "stop" not in self.calls:
+                self.calls.append("interrupted")
+                self.calls.append("stop")
+                os.kill(os.getpid(), signal.SIGTERM)
+                for _ in range(1_000):
+                    pass
+            else:
+                self.calls.append("put back")
+
+    host = SlowToStop()
     with pytest.raises(Stopped), stop_on_signals():
-        try:
-            os.kill(os.getpid(), number)
-            deadline = time.monotonic() + 5.0
-            while time.monotonic() < deadline:
-                pass
-        finally:
-            os.kill(os.getpid(), number)
-            unwound = True
-    assert unwound
-    assert signal.getsignal(number) == before
+        _run(host)
+    assert host.calls[-1] == "put back"

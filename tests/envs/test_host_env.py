@@ -1,5 +1,9 @@
 """A live host as an environment: the same decision path, and the host is always put back."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
@@ -82,3 +86,19 @@ def test_paging_out_is_rewarded_and_seen() -> None:
     infos = [env.step(np.array([-1.0, 1.0], np.float32))[4] for _ in range(30)]
     assert infos[0]["saving"] == pytest.approx(0.0, abs=0.01)
     assert max(info["saving"] for info in infos) > 0.1
+
+
+def test_a_forgotten_environment_is_put_back_when_python_ends(tmp_path: Path) -> None:
+    script = (
+        "from pathlib import Path\n"
+        "from damon_tuner import _core\n"
+        "from damon_tuner.envs import HostEnv\n"
+        "from damon_tuner.kernel_iface.sim import SimHost\n"
+        "class Host(SimHost):\n"
+        f"    def stop(self): Path({str(tmp_path / 'stopped')!r}).touch()\n"
+        "env = HostEnv(lambda: Host(_core.Spec('phases'), seed=1), budget=0.02)\n"
+        "env.reset()\n"
+        "raise SystemExit(3)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 3
+    assert (tmp_path / "stopped").exists()

@@ -10,6 +10,7 @@ from damon_tuner.envs.workload_file import (
     TRAINING_FAMILIES,
     bundled_workload,
     load_workload,
+    load_workloads,
 )
 from damon_tuner.errors import WorkloadFileError
 
@@ -72,6 +73,15 @@ def test_mistakes_are_named_with_what_to_do(tmp_path: Path, text: str, message: 
     with pytest.raises(WorkloadFileError, match=message) as caught:
         _load(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    paths = [tmp_path / "a" / "load.toml", tmp_path / "b" / "load.toml"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text('family = "kv"')
+    with pytest.raises(WorkloadFileError, match="called load: rename one"):
+        load_workloads(paths)
 
 
 def test_missing_and_binary_files_are_named(tmp_path: Path) -> None:

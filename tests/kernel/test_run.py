@@ -57,8 +57,8 @@ def test_idle_memory_is_paged_out_and_everything_put_back(idler: subprocess.Pope
 
 def test_the_shipped_policy_takes_decisions(idler: subprocess.Popen[str]) -> None:
     before = damon_settings()
-    with _run(idler.pid, "--interval", "1", "--duration", "4", "--json") as run:
-        stdout, stderr = run.communicate(timeout=120)
+    with _run(idler.pid, "--interval", "1", "--duration", "15", "--json") as run:
+        stdout, stderr = run.communicate(timeout=180)
     assert run.returncode == 0, stderr
     decisions = [json.loads(line) for line in stdout.splitlines()]
     assert len(decisions) >= 2

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,31 @@ def test_no_mutation_gets_through_or_crashes(
         assert load_policy(path) == random_policy()
     except PolicyFileError:
         pass
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        random_policy(0, (8,) * 12),
+        random_policy(0, (2_000,)),
+        replace(random_policy(), clip=float("inf")),
+        replace(random_policy(), clip=-1.0),
+        replace(random_policy(), clip=10**400),
+    ],
+    ids=["deep", "wide", "unclipped", "negative", "huge"],
+)
+def test_a_signed_but_impossible_network_is_refused(tmp_path: Path, policy: Policy) -> None:
+    path = tmp_path / "p.safetensors"
+    save_policy(policy, path)
+    with pytest.raises(PolicyFileError, match="not a damon-tuner policy"):
+        load_policy(path)
+
+
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(PolicyFileError, match="cannot be read"):
+        load_policy(path)
 
 
 def test_a_failed_save_leaves_the_old_file(

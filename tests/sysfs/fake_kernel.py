@@ -79,6 +79,7 @@ class FakeKernel:
         self.read_faults: list[Fault] = []
         self.writes: list[tuple[str, str]] = []
         self.before_write: Callable[[str, str], None] = lambda path, text: None
+        self.locked: set[str] = set()
         self.clock_us = 0
         self.waits: list[tuple[float, int | None]] = []
         self.spawn(PID)
@@ -91,6 +92,12 @@ class FakeKernel:
         if path not in self.files:
             raise failure(errno.ENOENT)
         return self.files[path] + "\n"
+
+    def lock(self, path: str) -> Callable[[], None]:
+        if path in self.locked:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        self.locked.add(path)
+        return lambda: self.locked.discard(path)
 
     def write(self, path: str, text: str) -> None:
         self.before_write(path, text)

@@ -71,3 +71,13 @@ def test_waiting_takes_its_time(pid):
 def test_a_root_without_damon(tmp_path: Path):
     with pytest.raises(DamonMissingError, match="no DAMON"):
         SysfsHost(Context(pid=os.getpid()), root=tmp_path).start([])
+
+
+def test_a_lock_excludes_others_until_it_is_released(tmp_path):
+    kernel = LocalKernel(tmp_path)
+    unlock = kernel.lock("lock")
+    with pytest.raises(BlockingIOError):
+        LocalKernel(tmp_path).lock("lock")
+    unlock()
+    LocalKernel(tmp_path).lock("lock")()
+    assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600

@@ -41,7 +41,7 @@ def test_another_kdamond_is_named(kernel, make_host, nothing_is_written, state):
         kernel,
         make_host(),
         DamonBusyError,
-        rf"kdamond 0 \({state}, pid 99\), kdamond 1 \(off, pid -1\); .*write 0 to /sys/",
+        rf"kdamond 0 \({state}, pid 99\), kdamond 1 \(off, pid -1\); .*write off .* 0 to /sys/",
     )
 
 
@@ -112,3 +112,17 @@ def test_a_kernel_thread_has_no_memory(kernel, make_host):
     kernel.spawn(7)
     kernel.files["proc/7/status"] = "Name:\tkthreadd"
     refused(kernel, make_host(Context(pid=7)), TargetGoneError, "kernel thread")
+
+
+def test_another_tuner_is_refused_until_it_has_stopped(kernel, make_host, nothing_is_written):
+    first, second = make_host(), make_host()
+    first.start([])
+    kernel.files[NR_KDAMONDS] = "0"  # as the second saw it, just before the first wrote
+    nothing_is_written += kernel.writes
+    refused(kernel, second, DamonBusyError, "another damon-tuner manages this host")
+    kernel.files[NR_KDAMONDS] = "1"
+    first.stop()
+    assert not kernel.locked
+    second.start([])
+    second.stop()
+    nothing_is_written += kernel.writes

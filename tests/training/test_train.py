@@ -58,8 +58,10 @@ def test_another_seed_gives_other_weights(trained: Trained) -> None:
 
 def test_provenance_says_how_to_make_it_again(trained: Trained) -> None:
     about = provenance(trained)
-    assert about["seed"] == CONFIG.seed
-    assert about["torch_threads"] == 1
+    assert about["config"]["seed"] == CONFIG.seed
+    assert about["config"]["torch_threads"] == 1
+    assert about["config"]["learning_rate"] == CONFIG.learning_rate
+    assert about["config"]["episodes"]["budget"] == CONFIG.episodes.budget
     assert about["steps"] == 512
     assert about["workloads"] == ["kv", "scan", "phases", "growth", "idle"]
     json.dumps(about)
