@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import random
 from dataclasses import asdict, dataclass
@@ -98,9 +99,9 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
 
 
 def provenance(trained: Trained) -> dict[str, Any]:
-    """Everything that is needed to train the same policy again."""
+    """Everything that is needed to train the same policy again, as JSON has it."""
     config = trained.config
-    return {
+    about = {
         "damon_tuner": damon_tuner.__version__,
         "stable_baselines3": stable_baselines3.__version__,
         "torch": torch.__version__,
@@ -113,3 +114,5 @@ def provenance(trained: Trained) -> dict[str, Any]:
         "config": asdict(config),
         "reward": trained.curve[-1][1] if trained.curve else None,
     }
+    plain: dict[str, Any] = json.loads(json.dumps(about))
+    return plain

@@ -61,7 +61,7 @@ def test_provenance_says_how_to_make_it_again(trained: Trained) -> None:
     assert about["config"]["seed"] == CONFIG.seed
     assert about["config"]["torch_threads"] == 1
     assert about["config"]["learning_rate"] == CONFIG.learning_rate
-    assert about["config"]["episodes"]["budget"] == CONFIG.episodes.budget
+    assert about["config"]["episodes"]["budget"] == list(CONFIG.episodes.budget)
     assert about["steps"] == 512
     assert about["workloads"] == ["kv", "scan", "phases", "growth", "idle"]
     json.dumps(about)
