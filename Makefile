@@ -34,7 +34,7 @@ types: $(DEV_READY) ## check types
 sanitize: $(DEV_READY) ## run the tests of the C code with address and undefined-behaviour checks
 	sh tests/sanitize.sh $(abspath $(BIN))/python
 
-kernel-demo: $(TRAIN_READY) ## policies on a real process in a real kernel: about 12 minutes
+kernel-demo: $(TRAIN_READY) ## policies on a real process in a real kernel: about 17 minutes
 	$(BIN)/damon-tuner kernel-demo --out out/kernel-demo
 
 kernel-tests: $(DEV_READY) ## only the tests that boot the real kernel

@@ -7,4 +7,4 @@ importing this package imports neither.
 from pathlib import Path
 
 DEFAULT_OUT = Path("out/kernel-demo")
-DEFAULT_SECONDS = 200.0
+DEFAULT_SECONDS = 300.0
