@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ def test_a_fault_costs_microseconds() -> None:
 
 
 def test_a_host_without_swap_is_told_so() -> None:
-    (device,) = [line.split()[0] for line in open("/proc/swaps").readlines()[1:]]
+    (device,) = [line.split()[0] for line in Path("/proc/swaps").read_text().splitlines()[1:]]
     subprocess.run(["swapoff", device], check=True)
     try:
         with pytest.raises(TunerError, match=r"no swap.*add swap or zram"):
