@@ -62,7 +62,7 @@ class _Progress(BaseCallback):
     def _on_rollout_end(self) -> None:
         mean = self._sum / max(self._count, 1)
         self.curve.append((self.num_timesteps, mean))
-        self._bar.set_postfix(reward=f"{mean:+.3f}")
+        self._bar.set_postfix(reward=f"{mean:+.3f}", refresh=False)
         self._bar.update(self.num_timesteps - self._bar.n)
         self._sum, self._count = 0.0, 0
 

@@ -32,8 +32,8 @@ def draw_demo(result: Mapping[str, Any], path: Path) -> None:
         ):
             axis.axvline(move, color="0.8", linewidth=0.8, zorder=0)
     memory.set_ylabel("resident memory, MiB")
-    memory.set_ylim(0, 1.1 * result["load"]["mapped_mib"])
-    memory.legend(loc="lower right", ncols=3)
+    memory.set_ylim(0, 1.3 * result["load"]["mapped_mib"])
+    memory.legend(loc="upper right", ncols=3, framealpha=0.9)
     memory.set_title(
         f"A process of {result['load']['mapped_mib']} MiB whose hot "
         f"{result['load']['hot_mib']} MiB move (grey lines), Linux {result['kernel_version']}"
