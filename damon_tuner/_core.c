@@ -1540,6 +1540,7 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_constant(module, "OBSERVATION_NAMES", names_to_py(observation_names, NR_FEATURES)) ||
 	    add_constant(module, "KNOB_NAMES", names_to_py(knob_names, NR_KNOBS)) ||
 	    add_constant(module, "TRUTH_NAMES", names_to_py(truth_names, NR_TRUTH)) ||
+	    add_constant(module, "MIN_CPU_SHARE", PyFloat_FromDouble(MIN_CPU_SHARE)) ||
 	    add_constant(module, "FAMILIES", families_to_py()) ||
 	    add_constant(module, "PROFILE",
 			 params_to_py(profile_param, NULL, NR_PROFILE_PARAMS))) {

@@ -14,6 +14,8 @@ Buffer: TypeAlias = Any
 OBSERVATION_NAMES: tuple[str, ...]
 KNOB_NAMES: tuple[str, ...]
 TRUTH_NAMES: tuple[str, ...]
+MIN_CPU_SHARE: float
+"""A tenant that uses less of a CPU than this cannot be slowed down measurably."""
 
 _Param = tuple[str, float, float, float, float, bool]
 FAMILIES: dict[str, tuple[_Param, ...]]

@@ -7,13 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damon_tuner._core import TRUTH_NAMES
+from damon_tuner._core import MIN_CPU_SHARE, TRUTH_NAMES
 
 Floats = NDArray[np.float64]
 
 _COLUMN = {name: i for i, name in enumerate(TRUTH_NAMES)}
-# A tenant that uses less of a CPU than this cannot be slowed down measurably.
-_MIN_CPU_SHARE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,7 @@ def outcome(truth: Floats) -> Outcome:
     """Read the simulator's ``truth`` (hosts x T, differences over an interval)."""
     columns = {name: truth[:, i] for name, i in _COLUMN.items()}
     lost_us = columns["stall_us"] + columns["interference_us"]
-    worked_us = np.maximum(columns["busy_us"], _MIN_CPU_SHARE * columns["time_us"])
+    worked_us = np.maximum(columns["busy_us"], MIN_CPU_SHARE * columns["time_us"])
     return Outcome(
         saving=1.0 - columns["cost_byte_s"] / columns["cost_unmanaged_byte_s"],
         slowdown=lost_us / worked_us,

@@ -6,11 +6,6 @@
 
 #define BP 10000ULL
 
-static uint64_t u64_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static uint64_t abs_diff(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;

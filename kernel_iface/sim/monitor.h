@@ -62,6 +62,16 @@ static inline uint64_t damon_nr_samples_per_aggr(const struct damon_attrs *attrs
 	return attrs->aggr_us / attrs->sample_us;
 }
 
+static inline uint64_t u64_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+static inline uint64_t u64_min(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* @a is a power of two. */
 static inline uint64_t align_down(uint64_t x, uint64_t a)
 {

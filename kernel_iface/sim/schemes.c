@@ -9,16 +9,6 @@
 /* Until a page-out was timed, DAMOS assumes this many bytes per millisecond. */
 #define INITIAL_BYTES_PER_MS (4096ULL * 1024ULL)
 
-static uint64_t u64_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
-static uint64_t u64_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 const char *damos_validate(const struct scheme *scheme)
 {
 	if (scheme->min_sz_bytes > scheme->max_sz_bytes)

@@ -59,11 +59,6 @@ void sim_host_destroy(struct sim_host *h)
 	memset(h, 0, sizeof(*h));
 }
 
-static uint64_t u64_max(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* Blocks grow with the footprint, so that the cost of a step does not. */
 static uint64_t block_bytes_of(double footprint_bytes)
 {
@@ -314,11 +309,6 @@ static uint64_t wait_activation(struct sim_host *h)
 			min_wait_us = wait_us;
 	}
 	return h->nr_schemes ? min_wait_us : 0;
-}
-
-static uint64_t u64_min(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 /* Samples until something happens: an aggregation, a scheme, the load, memory, or the end. */

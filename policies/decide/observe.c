@@ -6,8 +6,6 @@
 
 #define SHORT_S 30.0
 #define LONG_S 300.0
-/* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
-#define MIN_CPU_SHARE 0.01
 
 const char *const observation_names[NR_FEATURES] = {
 #define X(name) #name,

@@ -11,6 +11,9 @@
 #include "knobs.h"
 #include "snapshot.h"
 
+/* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
+#define MIN_CPU_SHARE 0.01
+
 #define OBSERVATION_FEATURES(X)                                                                \
 	/* share of the monitored bytes without an access, by idle time */                     \
 	X(idle_below_2s_share)                                                                 \
