@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 # "torch" may pull several GB of CUDA packages.
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 TORCH := $(shell grep '^torch==' constraints.txt)
-SOURCES := $(shell find damon_tuner/*.c kernel_iface policies -name '*.[ch]') setup.py pyproject.toml
+SOURCES := $(shell find damon_tuner/binding kernel_iface policies -name '*.[ch]') setup.py pyproject.toml
 TRAIN_READY := $(VENV)/.train
 DEV_READY := $(VENV)/.dev
 

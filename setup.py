@@ -13,18 +13,19 @@ SANITIZE = [
     "-fno-omit-frame-pointer",
     "-g",
 ]
+# Where the C code and its headers are.
+CODE = ("damon_tuner/binding", "kernel_iface/sim", "policies/decide")
+
 sanitize = SANITIZE if os.environ.get("DAMON_TUNER_SANITIZE") else []
 werror = ["-Werror"] if os.environ.get("CI") else []
 
 core = Extension(
     "damon_tuner._core",
     sources=[
-        "damon_tuner/_core.c",
-        *sorted(glob("kernel_iface/sim/**/*.c", recursive=True)),
-        *sorted(glob("policies/decide/*.c")),
+        source for folder in CODE for source in sorted(glob(f"{folder}/**/*.c", recursive=True))
     ],
-    depends=[*glob("kernel_iface/sim/*.h"), *glob("policies/decide/*.h")],
-    include_dirs=["kernel_iface/sim", "policies/decide"],
+    depends=[header for folder in CODE for header in glob(f"{folder}/*.h")],
+    include_dirs=list(CODE),
     define_macros=[("Py_LIMITED_API", "0x030B0000")],
     py_limited_api=True,
     extra_compile_args=[

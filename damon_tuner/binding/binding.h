@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share: conversions between Python and C, and the types. */
+#ifndef DT_BINDING_H
+#define DT_BINDING_H
+
+#include <Python.h>
+
+#include <stdint.h>
+
+#include "decide.h"
+#include "simhost.h"
+
+/* Converters for PyArg_Parse*: 1 when @value, a uint64_t or uint32_t, was filled. */
+int u64_from_py(PyObject *object, void *value);
+int u32_from_py(PyObject *object, void *value);
+
+/* Borrow the memory of @object: exactly @nr items of @type, 'f' or 'd', contiguous. */
+int get_buffer(PyObject *object, Py_buffer *view, size_t nr, char type, int writable,
+	       const char *what);
+
+/* Attributes of @object; -1 with an exception set when there is none that fits. */
+int attr_u64(PyObject *object, const char *name, uint64_t *value);
+int attr_u32(PyObject *object, const char *name, uint32_t *value);
+int attr_double(PyObject *object, const char *name, double *value);
+/* Index of the string attribute @name in @names. */
+int attr_choice(PyObject *object, const char *name, const char *const *names, int nr);
+
+int scheme_from_py(PyObject *object, struct scheme *scheme);
+PyObject *scheme_to_py(const struct scheme *scheme);
+/* On success the caller frees @regions of the snapshot. */
+int snapshot_from_py(PyObject *object, struct snapshot *snapshot);
+/* Takes over the references to @regions and @stats. */
+PyObject *snapshot_to_py(const struct snapshot *snapshot, PyObject *regions, PyObject *stats);
+PyObject *knobs_to_py(const struct knobs *knobs);
+PyObject *reasons_to_py(unsigned reasons);
+
+typedef struct {
+	PyObject_HEAD
+	struct sim_spec spec;
+} SpecObject;
+
+struct module_state {
+	PyObject *spec_type;
+};
+
+struct module_state *state_of(PyObject *self);
+void heap_dealloc(PyObject *self);
+
+extern PyType_Spec Spec_spec, Batch_spec, Decider_spec, Network_spec, Monitor_spec;
+
+#endif
