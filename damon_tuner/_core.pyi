@@ -20,6 +20,8 @@ MIN_CPU_SHARE: float
 _Param = tuple[str, float, float, float, float, bool]
 FAMILIES: dict[str, tuple[_Param, ...]]
 """Per workload family: (name, low, high, least, most, log-uniform) of each parameter."""
+RECORDED: tuple[_Param, ...]
+"""The same for the family "recorded", which is not in ``FAMILIES``: it needs a program."""
 PROFILE: tuple[_Param, ...]
 """The same for the host profile."""
 
@@ -47,8 +49,15 @@ class Spec:
         family: str,
         workload: Mapping[str, _Range] = ...,
         profile: Mapping[str, _Range] = ...,
+        program: Buffer | None = None,
     ) -> None:
-        """Raise ``KeyError`` for an unknown name, ``ValueError`` for a range out of bounds."""
+        """Raise ``KeyError`` for an unknown name, ``ValueError`` for a range out of bounds.
+
+        The family "recorded" needs a ``program``, float64 rows sorted by time: (at_s, start_byte,
+        end_byte, rate_hz[, touched_share = 1]), two-dimensional and contiguous. From ``at_s`` on,
+        each page in [start_byte, end_byte) is accessed at ``rate_hz``; what no row has mentioned
+        is untouched. The rows are copied. Raises ``ValueError`` for rows that make no sense.
+        """
 
 class Batch:
     """Simulated hosts that are stepped together, on several threads, without the GIL."""

@@ -18,6 +18,9 @@ int u32_from_py(PyObject *object, void *value);
 int get_buffer(PyObject *object, Py_buffer *view, size_t nr, char type, int writable,
 	       const char *what);
 
+/* Whether @format, in the letters of the struct module, is @type as C has it. */
+int is_native_format(const char *format, char type);
+
 /* Attributes of @object; -1 with an exception set when there is none that fits. */
 int attr_u64(PyObject *object, const char *name, uint64_t *value);
 int attr_u32(PyObject *object, const char *name, uint32_t *value);

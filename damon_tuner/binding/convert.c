@@ -29,8 +29,7 @@ int u32_from_py(PyObject *object, void *value)
 	return 1;
 }
 
-/* Whether @format, in the letters of the struct module, is @type as C has it. */
-static int is_native(const char *format, char type)
+int is_native_format(const char *format, char type)
 {
 	if (*format == '@' || *format == '=' || *format == (PY_LITTLE_ENDIAN ? '<' : '>'))
 		format++;
@@ -49,7 +48,7 @@ int get_buffer(PyObject *object, Py_buffer *view, size_t nr, char type, int writ
 		return -1;
 	format = view->format ? view->format : "B";
 	if ((size_t)view->len != nr * item_size || (uintptr_t)view->buf % item_size != 0 ||
-	    !is_native(format, type)) {
+	    !is_native_format(format, type)) {
 		PyErr_Format(PyExc_ValueError,
 			     "%s must be %zu aligned items of type '%c', got %zd bytes of type '%s'",
 			     what, nr, type, view->len, format);

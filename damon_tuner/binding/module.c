@@ -204,6 +204,9 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_constant(module, "TRUTH_NAMES", names_to_py(truth_names, NR_TRUTH)) ||
 	    add_constant(module, "MIN_CPU_SHARE", PyFloat_FromDouble(MIN_CPU_SHARE)) ||
 	    add_constant(module, "FAMILIES", families_to_py()) ||
+	    add_constant(module, "RECORDED",
+			 params_to_py(family_param, &workload_recorded,
+				      workload_nr_params(&workload_recorded))) ||
 	    add_constant(module, "PROFILE",
 			 params_to_py(profile_param, NULL, NR_PROFILE_PARAMS))) {
 		Py_DECREF(module);

@@ -62,6 +62,8 @@ static int check_all_used(PyObject *dict, Py_ssize_t used, const char *what)
 
 static const struct workload_family *find_family(const char *name)
 {
+	if (!strcmp(workload_recorded.name, name))
+		return &workload_recorded;
 	for (size_t i = 0; i < nr_workload_families; i++)
 		if (!strcmp(workload_families[i]->name, name))
 			return workload_families[i];
@@ -69,38 +71,108 @@ static const struct workload_family *find_family(const char *name)
 	return NULL;
 }
 
-static int Spec_init(SpecObject *self, PyObject *args, PyObject *kwargs)
+/* Copy the rows of @object: a two-dimensional buffer of doubles, with four or five columns. */
+static int program_from_py(PyObject *object, struct program **program)
 {
-	static char *names[] = { "family", "workload", "profile", NULL };
-	PyObject *workload = NULL, *profile = NULL;
-	struct sim_spec spec = { 0 };
-	const char *family;
+	const char *complaint = "program must be a contiguous buffer of doubles, rows by columns";
+	Py_buffer view;
+
+	if (PyObject_GetBuffer(object, &view, PyBUF_FORMAT | PyBUF_CONTIG_RO))
+		return -1;
+	if (view.ndim == 2 && view.format && is_native_format(view.format, 'd') &&
+	    (uintptr_t)view.buf % sizeof(double) == 0)
+		*program = program_new(view.buf, (size_t)view.shape[0], (size_t)view.shape[1],
+				       &complaint);
+	PyBuffer_Release(&view);
+	if (*program)
+		return 0;
+	if (complaint)
+		PyErr_SetString(PyExc_ValueError, complaint);
+	else
+		PyErr_NoMemory();
+	return -1;
+}
+
+/* A loop shorter than its program would leave out the end of it. */
+static int check_loop(const struct sim_spec *spec)
+{
+	for (size_t i = WL_NR_COMMON; i < workload_nr_params(spec->family); i++) {
+		const struct range *loop = &spec->workload[i];
+
+		if (strcmp(workload_param(spec->family, i)->name, "loop_s") || loop->hi == 0.0 ||
+		    loop->lo * 1e6 > program_last_us(spec->program))
+			continue;
+		PyErr_SetString(PyExc_ValueError,
+				"loop_s must be 0, or above the time of the program's last row");
+		return -1;
+	}
+	return 0;
+}
+
+/* A recorded family plays a program; no other does. */
+static int take_program(struct sim_spec *spec, PyObject *program)
+{
+	const bool recorded = spec->family == &workload_recorded;
+
+	if (recorded != (program != Py_None)) {
+		PyErr_SetString(PyExc_ValueError, recorded ?
+				"the recorded family needs a program" :
+				"only the recorded family plays a program");
+		return -1;
+	}
+	if (!recorded)
+		return 0;
+	return program_from_py(program, &spec->program) || check_loop(spec) ? -1 : 0;
+}
+
+static int take_ranges(struct sim_spec *spec, PyObject *workload, PyObject *profile)
+{
 	Py_ssize_t used = 0;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O!O!", names, &family, &PyDict_Type,
-					 &workload, &PyDict_Type, &profile))
-		return -1;
-	spec.family = find_family(family);
-	if (!spec.family)
-		return -1;
-	for (size_t i = 0; i < workload_nr_params(spec.family); i++)
-		if (take_range(workload, workload_param(spec.family, i), &spec.workload[i], &used))
+	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
+		if (take_range(workload, workload_param(spec->family, i), &spec->workload[i],
+			       &used))
 			return -1;
 	if (check_all_used(workload, used, "workload"))
 		return -1;
 	used = 0;
 	for (size_t i = 0; i < NR_PROFILE_PARAMS; i++)
-		if (take_range(profile, &profile_params[i], &spec.profile[i], &used))
+		if (take_range(profile, &profile_params[i], &spec->profile[i], &used))
 			return -1;
-	if (check_all_used(profile, used, "profile"))
+	return check_all_used(profile, used, "profile");
+}
+
+static int Spec_init(SpecObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = { "family", "workload", "profile", "program", NULL };
+	PyObject *workload = NULL, *profile = NULL, *program = Py_None;
+	struct sim_spec spec = { 0 };
+	const char *family;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O!O!O", names, &family, &PyDict_Type,
+					 &workload, &PyDict_Type, &profile, &program))
 		return -1;
+	spec.family = find_family(family);
+	if (!spec.family)
+		return -1;
+	if (take_ranges(&spec, workload, profile) || take_program(&spec, program)) {
+		program_put(spec.program);
+		return -1;
+	}
+	program_put(self->spec.program);
 	self->spec = spec;
 	return 0;
 }
 
+static void Spec_dealloc(PyObject *self)
+{
+	program_put(((SpecObject *)self)->spec.program);
+	heap_dealloc(self);
+}
+
 static PyType_Slot Spec_slots[] = {
 	{ Py_tp_init, Spec_init },
-	{ Py_tp_dealloc, heap_dealloc },
+	{ Py_tp_dealloc, Spec_dealloc },
 	{ Py_tp_doc, "Ranges from which a simulated host's episodes are drawn." },
 	{ 0, NULL },
 };

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MIN_BLOCK_BYTES (2ULL << 20)
 /* Where a mapping of a 64-bit process typically lies. */
 #define MAPPING_START 0x7f0000000000ULL
 /*
@@ -53,6 +52,8 @@ void sim_host_init(struct sim_host *h)
 
 void sim_host_destroy(struct sim_host *h)
 {
+	workload_destroy(&h->workload);
+	program_put(h->spec.program);
 	memory_destroy(&h->memory);
 	damon_destroy_ctx(&h->damon);
 	free(h->snapshot_regions);
@@ -60,9 +61,9 @@ void sim_host_destroy(struct sim_host *h)
 }
 
 /* Blocks grow with the footprint, so that the cost of a step does not. */
-static uint64_t block_bytes_of(double footprint_bytes)
+static uint64_t block_bytes_of(const struct workload_family *family, double footprint_bytes)
 {
-	uint64_t bytes = MIN_BLOCK_BYTES;
+	uint64_t bytes = workload_min_block_bytes(family);
 
 	while (footprint_bytes / (double)bytes > SIM_MAX_BLOCKS)
 		bytes *= 2;
@@ -88,8 +89,11 @@ static struct memory_costs costs_of(const struct sim_host *h)
 static void draw_parameters(struct sim_host *h, const struct sim_spec *spec)
 {
 	struct workload *w = &h->workload;
+	struct program *before = h->spec.program;
 
 	h->spec = *spec;
+	program_get(h->spec.program);
+	program_put(before);
 	w->family = spec->family;
 	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
 		w->params[i] = param_draw(workload_param(spec->family, i), &spec->workload[i],
@@ -108,7 +112,7 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 
 	rng_seed(&w->rng, seed);
 	draw_parameters(h, spec);
-	block_bytes = block_bytes_of(w->params[WL_FOOTPRINT_BYTES]);
+	block_bytes = block_bytes_of(w->family, w->params[WL_FOOTPRINT_BYTES]);
 	nr_blocks = (size_t)ceil(w->params[WL_FOOTPRINT_BYTES] / (double)block_bytes);
 	h->memory_total_pages = h->profile[PROFILE_MEMORY_RATIO] * (double)nr_blocks *
 				(double)block_bytes / DT_PAGE_BYTES;
@@ -129,11 +133,8 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 	h->next_memory_us = MEMORY_TICK_US;
 	h->interference_us = h->busy_us = h->pressure_us = h->region_aggregations = 0.0;
 
-	w->memory = &h->memory;
-	w->next_event_us = 0;
-	memset(&w->state, 0, sizeof(w->state));
-	w->family->init(w);
-	memory_update_sums(&h->memory);
+	if (!workload_start(w, &h->memory, h->spec.program))
+		return false;
 
 	damon_init_ctx(&h->damon, attrs, rng_u64(&w->rng));
 	memcpy(ranges, (uint64_t[6]){ HEAP_START, heap_end, h->range_start, h->range_end,

@@ -38,6 +38,8 @@ extern const struct param profile_params[NR_PROFILE_PARAMS];
 /* From what an episode is drawn. */
 struct sim_spec {
 	const struct workload_family *family;
+	/* what a recorded family plays, or NULL; one reference */
+	struct program *program;
 	struct range workload[WORKLOAD_MAX_PARAMS];
 	struct range profile[NR_PROFILE_PARAMS];
 };

@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workload.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define MIB 1048576.0
+#define MIN_BLOCK_BYTES (2ULL << 20)
 
 const struct param workload_common_params[WL_NR_COMMON] = {
 	[WL_FOOTPRINT_BYTES] = { "footprint_bytes", 512 * MIB, 32768 * MIB, 16 * MIB, 0x1p46,
 				 true },
 	[WL_THREADS] = { "threads", 1, 16, 1, 1024, true },
 	[WL_ACTIVITY] = { "activity", 0.3, 1, 0.001, 1, false },
+	[WL_MEMORY_BOUND_SHARE] = { "memory_bound_share", 0.1, 0.5, 0, 1, false },
+	[WL_TLB_SHARE] = { "tlb_share", 0, 0.1, 0, 0.9, false },
 };
 
 const struct workload_family *const workload_families[] = {
@@ -23,8 +29,39 @@ size_t workload_nr_params(const struct workload_family *family)
 
 const struct param *workload_param(const struct workload_family *family, size_t index)
 {
-	return index < WL_NR_COMMON ? &workload_common_params[index] :
-				      &family->params[index - WL_NR_COMMON];
+	if (index >= WL_NR_COMMON)
+		return &family->params[index - WL_NR_COMMON];
+	if (family->common && family->common[index].name)
+		return &family->common[index];
+	return &workload_common_params[index];
+}
+
+uint64_t workload_min_block_bytes(const struct workload_family *family)
+{
+	return family->min_block_bytes ? family->min_block_bytes : MIN_BLOCK_BYTES;
+}
+
+bool workload_start(struct workload *w, struct memory *memory, const struct program *program)
+{
+	workload_destroy(w);
+	w->memory = memory;
+	w->program = program;
+	w->next_event_us = 0;
+	memset(&w->state, 0, sizeof(w->state));
+	if (program) {
+		w->segments.at = malloc(program->max_segments * sizeof(*w->segments.at));
+		if (!w->segments.at)
+			return false;
+	}
+	w->family->init(w);
+	memory_update_sums(memory);
+	return true;
+}
+
+void workload_destroy(struct workload *w)
+{
+	free(w->segments.at);
+	w->segments.at = NULL;
 }
 
 void workload_set_rates(struct workload *w, size_t first, size_t nr, double rate_hz,

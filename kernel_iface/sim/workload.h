@@ -10,14 +10,24 @@
 
 #include "memory.h"
 #include "param.h"
+#include "program.h"
 
 #define WORKLOAD_TICK_US 100000ULL
-#define WORKLOAD_MAX_PARAMS 12
+#define WORKLOAD_MAX_PARAMS 20
 #define KV_MAX_SLABS 256
 #define PHASES_MAX 8
 
 /* The parameters that every family has, before its own. */
-enum { WL_FOOTPRINT_BYTES, WL_THREADS, WL_ACTIVITY, WL_NR_COMMON };
+enum {
+	WL_FOOTPRINT_BYTES,
+	WL_THREADS,
+	WL_ACTIVITY,
+	/* of the time that it runs: how much of it waits for memory */
+	WL_MEMORY_BOUND_SHARE,
+	/* of the time that it runs: what it would save if all its memory were huge pages */
+	WL_TLB_SHARE,
+	WL_NR_COMMON
+};
 
 struct workload;
 
@@ -29,11 +39,18 @@ struct workload_family {
 	void (*init)(struct workload *w);
 	/* Change them as the load demands; called every WORKLOAD_TICK_US. */
 	void (*tick)(struct workload *w, uint64_t now_us);
+	/* NULL, or by index what this family has in the place of a common parameter */
+	const struct param *common;
+	/* 0 for the usual */
+	uint64_t min_block_bytes;
 };
 
 struct workload {
 	const struct workload_family *family;
 	struct memory *memory;
+	/* what a recorded load plays, and where it stands */
+	const struct program *program;
+	struct segments segments;
 	struct rng rng;
 	double params[WORKLOAD_MAX_PARAMS];
 	/* threads busy on average, unmanaged */
@@ -62,6 +79,10 @@ struct workload {
 			double offset;
 			size_t hot_blocks;
 		} diurnal;
+		struct {
+			size_t next_row;
+			double pass;
+		} recorded;
 	} state;
 };
 
@@ -79,6 +100,16 @@ static inline double workload_own(const struct workload *w, size_t index)
 	return w->params[WL_NR_COMMON + index];
 }
 
+/* The smallest block that @family's memory is followed in. */
+uint64_t workload_min_block_bytes(const struct workload_family *family);
+
+/*
+ * Begin an episode over @memory, whose parameters are drawn already.  @program is played by the
+ * recorded family alone, and must outlive the workload.  False when memory is out.
+ */
+bool workload_start(struct workload *w, struct memory *memory, const struct program *program);
+void workload_destroy(struct workload *w);
+
 /* Set the rate of @nr blocks from @first, wrapping around the end. */
 void workload_set_rates(struct workload *w, size_t first, size_t nr, double rate_hz,
 			uint64_t now_us);
@@ -94,5 +125,7 @@ extern const struct workload_family workload_phases;
 extern const struct workload_family workload_growth;
 extern const struct workload_family workload_idle;
 extern const struct workload_family workload_diurnal;
+/* Not among the families above: it cannot be drawn without a program. */
+extern const struct workload_family workload_recorded;
 
 #endif

@@ -51,6 +51,7 @@ def fixed_spec(
 ) -> _core.Spec:
     """A spec in which these and all parameters of the profile have one value."""
     common = {"footprint_bytes": float(FOOTPRINT_BYTES), "threads": 1.0, "activity": 1.0}
+    common |= {"memory_bound_share": 0.3, "tlb_share": 0.05}
     return _core.Spec(
         family,
         {name: (value, value) for name, value in {**common, **(workload or {})}.items()},

@@ -151,7 +151,7 @@ def faults_of_a_phase_that_returns(quota: Quota) -> tuple[float, float]:
         "random_order": 0.0,
         "background_rate_hz": 0.0,
     }
-    bench = Bench(fixed_spec("phases", workload), seed=3)
+    bench = Bench(fixed_spec("phases", workload), seed=9)
     bench.step(42.0)
     bench.batch.set_schemes(0, [page_out(quota=quota)])
     pages_out = bench.step(5.0)["pages_out"]

@@ -59,4 +59,10 @@ static void tick(struct workload *w, uint64_t now_us)
 				workload_own(w, BACKGROUND_RATE_HZ), now_us);
 }
 
-const struct workload_family workload_diurnal = { "diurnal", params, NR_OWN, init, tick };
+const struct workload_family workload_diurnal = {
+	.name = "diurnal",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};

@@ -54,4 +54,10 @@ static void tick(struct workload *w, uint64_t now_us)
 				workload_own(w, BACKGROUND_RATE_HZ), now_us);
 }
 
-const struct workload_family workload_growth = { "growth", params, NR_OWN, init, tick };
+const struct workload_family workload_growth = {
+	.name = "growth",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};

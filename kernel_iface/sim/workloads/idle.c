@@ -83,4 +83,10 @@ static void tick(struct workload *w, uint64_t now_us)
 	}
 }
 
-const struct workload_family workload_idle = { "idle", params, NR_OWN, init, tick };
+const struct workload_family workload_idle = {
+	.name = "idle",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};

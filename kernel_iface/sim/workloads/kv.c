@@ -76,4 +76,10 @@ static void tick(struct workload *w, uint64_t now_us)
 	w->next_event_us = now_us + (uint64_t)(workload_own(w, DRIFT_INTERVAL_S) * 1e6);
 }
 
-const struct workload_family workload_kv = { "kv", params, NR_OWN, init, tick };
+const struct workload_family workload_kv = {
+	.name = "kv",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};

@@ -49,4 +49,10 @@ static void tick(struct workload *w, uint64_t now_us)
 		enter(w, (current + 1) % nr, now_us);
 }
 
-const struct workload_family workload_phases = { "phases", params, NR_OWN, init, tick };
+const struct workload_family workload_phases = {
+	.name = "phases",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};

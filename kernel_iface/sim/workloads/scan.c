@@ -51,4 +51,10 @@ static void tick(struct workload *w, uint64_t now_us)
 	w->state.window.last = last;
 }
 
-const struct workload_family workload_scan = { "scan", params, NR_OWN, init, tick };
+const struct workload_family workload_scan = {
+	.name = "scan",
+	.params = params,
+	.nr_params = NR_OWN,
+	.init = init,
+	.tick = tick,
+};
