@@ -29,6 +29,8 @@ Range = tuple[float, float]
 _BUNDLED = Path(__file__).parent / "workloads"
 TRAINING_FAMILIES = ("kv", "scan", "phases", "growth", "idle")
 HELD_OUT_FAMILIES = ("diurnal",)
+# Neither trained on nor scored; there for who names them.
+FURTHER_FAMILIES = ("ml_epochs", "build_farm", "graph", "oltp", "inference", "idle_vm")
 
 
 @dataclass(frozen=True, slots=True)

@@ -333,6 +333,31 @@ static PyObject *Batch_parameters(BatchObject *self, PyObject *args)
 	return dict;
 }
 
+/* What the load does now, which no host would show. */
+static PyObject *Batch_load(BatchObject *self, PyObject *args)
+{
+	const struct memory *m;
+	PyObject *list;
+	Py_ssize_t host;
+
+	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
+		return NULL;
+	m = &self->batch.hosts[host].memory;
+	list = PyList_New(0);
+	/* Making objects may run finalisers, which may let in a thread that resets the host. */
+	self->busy = 1;
+	for (size_t i = 0; list && i < m->nr_blocks; i++) {
+		PyObject *item = Py_BuildValue("(dd)", (double)m->blocks[i].rate_hz,
+					       (double)m->blocks[i].touched);
+
+		if (!item || PyList_Append(list, item))
+			Py_CLEAR(list);
+		Py_XDECREF(item);
+	}
+	self->busy = 0;
+	return list;
+}
+
 static PyObject *Batch_region_aggregations(BatchObject *self, PyObject *Py_UNUSED(ignored))
 {
 	double sum = 0.0;
@@ -355,6 +380,8 @@ static PyMethodDef Batch_methods[] = {
 	  "What the guard of one host did at the last decision." },
 	{ "parameters", (PyCFunction)Batch_parameters, METH_VARARGS,
 	  "What was drawn for one host's episode." },
+	{ "load", (PyCFunction)Batch_load, METH_VARARGS,
+	  "Rate and touched share of each block of one host." },
 	{ "region_aggregations", (PyCFunction)Batch_region_aggregations, METH_NOARGS,
 	  "Region aggregations since the last resets, over all hosts." },
 	{ NULL, NULL, 0, NULL },

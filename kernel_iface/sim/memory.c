@@ -110,12 +110,25 @@ void memory_set_rate(struct memory *m, size_t block, double rate_hz, uint64_t no
 	mark_dirty(m, block);
 }
 
+/* Freed pages are freed wherever they are. */
+static void free_share(struct memory *m, struct block *b, double share)
+{
+	const double kept = 1.0 - share;
+
+	m->compressed -= (double)b->compressed * share * m->pages_per_block;
+	m->swapped -= (double)b->swapped * share * m->pages_per_block;
+	b->compressed = (float)((double)b->compressed * kept);
+	b->swapped = (float)((double)b->swapped * kept);
+}
+
 void memory_set_touched(struct memory *m, size_t block, double share, uint64_t now_us)
 {
 	struct block *b = &m->blocks[block];
 
 	integrate(m, now_us);
 	settle_block(m, b, now_us);
+	if (share < (double)b->touched)
+		free_share(m, b, 1.0 - share / (double)b->touched);
 	m->touched += (share - (double)b->touched) * m->pages_per_block;
 	b->touched = (float)share;
 	update_probability(m, b);

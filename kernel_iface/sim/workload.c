@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "workload.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,10 @@ const struct param workload_common_params[WL_NR_COMMON] = {
 };
 
 const struct workload_family *const workload_families[] = {
-	&workload_kv,	  &workload_scan, &workload_phases,
+	&workload_kv, &workload_scan, &workload_phases,
 	&workload_growth, &workload_idle, &workload_diurnal,
+	&workload_ml_epochs, &workload_build_farm, &workload_graph,
+	&workload_oltp, &workload_inference, &workload_idle_vm,
 };
 const size_t nr_workload_families = sizeof(workload_families) / sizeof(*workload_families);
 
@@ -75,6 +78,44 @@ void workload_touch_all(struct workload *w)
 {
 	for (size_t i = 0; i < w->memory->nr_blocks; i++)
 		memory_set_touched(w->memory, i, 1.0, 0);
+}
+
+void workload_set_touched(struct workload *w, size_t first, size_t nr, double share,
+			  uint64_t now_us)
+{
+	for (size_t i = first; i < first + nr; i++)
+		memory_set_touched(w->memory, i, share, now_us);
+}
+
+struct part workload_take(const struct workload *w, size_t *next, double share)
+{
+	const size_t left = w->memory->nr_blocks - *next - 1, nr = workload_blocks(w, share);
+	const struct part part = { *next, nr < left ? nr : left };
+
+	*next += part.nr;
+	return part;
+}
+
+struct part workload_take_rest(const struct workload *w, size_t next)
+{
+	return (struct part){ next, w->memory->nr_blocks - next };
+}
+
+void workload_set_part(struct workload *w, struct part part, double rate_hz, uint64_t now_us)
+{
+	workload_set_rates(w, part.first, part.nr, rate_hz, now_us);
+}
+
+struct part workload_slot(struct part part, size_t nr, size_t index)
+{
+	const size_t first = index * part.nr / nr;
+
+	return (struct part){ part.first + first, (index + 1) * part.nr / nr - first };
+}
+
+uint64_t workload_wait_us(struct workload *w, double mean_s)
+{
+	return (uint64_t)(-log1p(-rng_unit(&w->rng)) * mean_s * 1e6);
 }
 
 size_t workload_blocks(const struct workload *w, double share)

@@ -8,14 +8,17 @@
 #ifndef DT_WORKLOAD_H
 #define DT_WORKLOAD_H
 
+#include "chunks.h"
 #include "memory.h"
 #include "param.h"
 #include "program.h"
+#include "sweep.h"
 
 #define WORKLOAD_TICK_US 100000ULL
 #define WORKLOAD_MAX_PARAMS 20
-#define KV_MAX_SLABS 256
 #define PHASES_MAX 8
+/* Jobs or requests at a time. */
+#define SLOTS_MAX 64
 
 /* The parameters that every family has, before its own. */
 enum {
@@ -45,6 +48,22 @@ struct workload_family {
 	uint64_t min_block_bytes;
 };
 
+/* Some blocks that belong together. */
+struct part {
+	size_t first;
+	size_t nr;
+};
+
+/* One of the equal places for jobs or requests. */
+struct slot {
+	bool busy;
+	uint64_t start_us;
+	uint64_t end_us;
+	/* of its blocks: how many it will need, and how many are touched */
+	size_t wanted;
+	size_t touched;
+};
+
 struct workload {
 	const struct workload_family *family;
 	struct memory *memory;
@@ -57,15 +76,8 @@ struct workload {
 	double busy_threads;
 	uint64_t next_event_us;
 	union {
-		struct {
-			size_t nr_slabs;
-			uint16_t rank[KV_MAX_SLABS];
-			double rate_hz[KV_MAX_SLABS];
-		} kv;
-		struct {
-			size_t first;
-			size_t last;
-		} window;
+		struct chunks kv;
+		struct window window;
 		struct {
 			size_t current;
 			size_t start[PHASES_MAX];
@@ -83,6 +95,45 @@ struct workload {
 			size_t next_row;
 			double pass;
 		} recorded;
+		struct {
+			struct part weights, optimizer, dataset;
+			struct window window;
+			bool evaluating;
+			bool bursting;
+			uint64_t stage_us;
+		} ml;
+		struct {
+			struct part kept, jobs;
+			struct slot slots[SLOTS_MAX];
+			size_t nr_slots;
+			size_t nr_busy;
+		} farm;
+		struct {
+			struct part vertices;
+			struct chunks edges;
+			size_t nr_active;
+		} graph;
+		struct {
+			struct part levels, log;
+			struct chunks rows;
+			struct window window;
+			size_t log_block;
+			uint64_t checkpoint_us;
+		} oltp;
+		struct {
+			struct part weights, cache;
+			struct slot slots[SLOTS_MAX];
+			size_t nr_slots;
+			size_t nr_busy;
+			bool hot;
+			uint64_t idle_since_us;
+		} inference;
+		struct {
+			struct part kernel, page_cache, rest;
+			struct part woken, read;
+			bool booted;
+			bool awake;
+		} vm;
 	} state;
 };
 
@@ -115,6 +166,20 @@ void workload_set_rates(struct workload *w, size_t first, size_t nr, double rate
 			uint64_t now_us);
 /* Touch every block completely. */
 void workload_touch_all(struct workload *w);
+/* Touch @share of the pages of @nr blocks from @first; 0 frees them. */
+void workload_set_touched(struct workload *w, size_t first, size_t nr, double share,
+			  uint64_t now_us);
+/*
+ * The next part, from block *@next on: @share of all blocks, at least one, but never the last
+ * block of all, which is for the rest.
+ */
+struct part workload_take(const struct workload *w, size_t *next, double share);
+struct part workload_take_rest(const struct workload *w, size_t next);
+void workload_set_part(struct workload *w, struct part part, double rate_hz, uint64_t now_us);
+/* The blocks of slot @index when @nr slots share @part equally. */
+struct part workload_slot(struct part part, size_t nr, size_t index);
+/* Microseconds until the next of events that come by chance, once in @mean_s on average. */
+uint64_t workload_wait_us(struct workload *w, double mean_s);
 /* @share of all blocks, at least one. */
 size_t workload_blocks(const struct workload *w, double share);
 double workload_full_activity(const struct workload *w);
@@ -125,6 +190,12 @@ extern const struct workload_family workload_phases;
 extern const struct workload_family workload_growth;
 extern const struct workload_family workload_idle;
 extern const struct workload_family workload_diurnal;
+extern const struct workload_family workload_ml_epochs;
+extern const struct workload_family workload_build_farm;
+extern const struct workload_family workload_graph;
+extern const struct workload_family workload_oltp;
+extern const struct workload_family workload_inference;
+extern const struct workload_family workload_idle_vm;
 /* Not among the families above: it cannot be drawn without a program. */
 extern const struct workload_family workload_recorded;
 

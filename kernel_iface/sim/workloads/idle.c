@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Idle after start-up: everything is used once, then little; now and then a part wakes up. */
-#include <math.h>
-
 #include "workload.h"
 
 enum {
@@ -29,9 +27,7 @@ static const struct param params[NR_OWN] = {
 
 static void schedule_wake(struct workload *w, uint64_t now_us)
 {
-	const double wait_s = -log1p(-rng_unit(&w->rng)) * workload_own(w, WAKE_INTERVAL_S);
-
-	w->next_event_us = now_us + (uint64_t)(wait_s * 1e6);
+	w->next_event_us = now_us + workload_wait_us(w, workload_own(w, WAKE_INTERVAL_S));
 }
 
 /* What is kept in use lies at the start; what wakes up does so anywhere behind it. */

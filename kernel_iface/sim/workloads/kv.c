@@ -9,7 +9,7 @@ enum { SKEW, MEAN_RATE_HZ, NR_SLABS, COLD_SHARE, DRIFT_INTERVAL_S, DRIFT_SHARE, 
 static const struct param params[NR_OWN] = {
 	[SKEW] = { "skew", 0.6, 1.6, 0, 4, false },
 	[MEAN_RATE_HZ] = { "mean_rate_hz", 0.02, 5, 0, 1e6, true },
-	[NR_SLABS] = { "nr_slabs", 32, 256, 2, KV_MAX_SLABS, true },
+	[NR_SLABS] = { "nr_slabs", 32, 256, 2, CHUNKS_MAX, true },
 	[COLD_SHARE] = { "cold_share", 0, 0.6, 0, 0.95, false },
 	[DRIFT_INTERVAL_S] = { "drift_interval_s", 5, 300, 0.1, 1e6, true },
 	[DRIFT_SHARE] = { "drift_share", 0.01, 0.15, 0, 1, false },
@@ -17,43 +17,20 @@ static const struct param params[NR_OWN] = {
 
 static void set_slab(struct workload *w, size_t slab, uint64_t now_us)
 {
-	const size_t nr_blocks = w->memory->nr_blocks, nr = w->state.kv.nr_slabs;
-	const size_t first = slab * nr_blocks / nr, last = (slab + 1) * nr_blocks / nr;
+	const struct chunks *slabs = &w->state.kv;
+	const size_t first = chunks_start(slabs, slab);
 
-	workload_set_rates(w, first, last - first, w->state.kv.rate_hz[w->state.kv.rank[slab]],
-			   now_us);
-}
-
-static void swap_ranks(struct workload *w, size_t a, size_t b)
-{
-	uint16_t rank = w->state.kv.rank[a];
-
-	w->state.kv.rank[a] = w->state.kv.rank[b];
-	w->state.kv.rank[b] = rank;
+	workload_set_rates(w, first, chunks_start(slabs, slab + 1) - first,
+			   chunks_rate(slabs, slab), now_us);
 }
 
 static void init(struct workload *w)
 {
-	size_t nr = (size_t)workload_own(w, NR_SLABS), warm;
-	double sum = 0.0;
-
-	if (nr > w->memory->nr_blocks)
-		nr = w->memory->nr_blocks;
-	warm = (size_t)((double)nr * (1.0 - workload_own(w, COLD_SHARE)));
-	warm = warm ? warm : 1;
-	w->state.kv.nr_slabs = nr;
-	for (size_t i = 0; i < nr; i++) {
-		w->state.kv.rank[i] = (uint16_t)i;
-		w->state.kv.rate_hz[i] =
-			i < warm ? pow((double)(i + 1), -workload_own(w, SKEW)) : 0.0;
-		sum += w->state.kv.rate_hz[i];
-	}
-	for (size_t i = 0; i < nr; i++) {
-		w->state.kv.rate_hz[i] *= workload_own(w, MEAN_RATE_HZ) * (double)nr / sum;
-		swap_ranks(w, i, i + rng_below(&w->rng, nr - i));
-	}
+	chunks_init(&w->state.kv, 0, w->memory->nr_blocks, (size_t)workload_own(w, NR_SLABS),
+		    workload_own(w, SKEW), workload_own(w, COLD_SHARE),
+		    workload_own(w, MEAN_RATE_HZ), &w->rng);
 	workload_touch_all(w);
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < w->state.kv.nr; i++)
 		set_slab(w, i, 0);
 	w->busy_threads = workload_full_activity(w);
 	w->next_event_us = (uint64_t)(workload_own(w, DRIFT_INTERVAL_S) * 1e6);
@@ -61,7 +38,7 @@ static void init(struct workload *w)
 
 static void tick(struct workload *w, uint64_t now_us)
 {
-	const size_t nr = w->state.kv.nr_slabs;
+	const size_t nr = w->state.kv.nr;
 	const size_t pairs = (size_t)ceil(workload_own(w, DRIFT_SHARE) * (double)nr / 2.0);
 
 	if (now_us < w->next_event_us)
@@ -69,7 +46,7 @@ static void tick(struct workload *w, uint64_t now_us)
 	for (size_t i = 0; i < pairs; i++) {
 		size_t a = rng_below(&w->rng, nr), b = rng_below(&w->rng, nr);
 
-		swap_ranks(w, a, b);
+		chunks_swap_ranks(&w->state.kv, a, b);
 		set_slab(w, a, now_us);
 		set_slab(w, b, now_us);
 	}

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A scan: a hot part, and a window that passes over the rest again and again. */
+#include <math.h>
+
 #include "workload.h"
 
 enum { HOT_SHARE, HOT_RATE_HZ, PASS_S, WINDOW_SHARE, BACKGROUND_RATE_HZ, NR_OWN };
@@ -12,8 +14,11 @@ static const struct param params[NR_OWN] = {
 	[BACKGROUND_RATE_HZ] = { "background_rate_hz", 1e-6, 1e-3, 0, 1e6, true },
 };
 
-/* Accesses to each page in one passage of the window: 95 % of the pages see at least one. */
-#define ACCESSES_PER_PASSAGE 3.0
+static double background(const struct workload *w, size_t block)
+{
+	(void)block;
+	return workload_own(w, BACKGROUND_RATE_HZ);
+}
 
 static void init(struct workload *w)
 {
@@ -29,26 +34,17 @@ static void init(struct workload *w)
 
 static void tick(struct workload *w, uint64_t now_us)
 {
-	const size_t nr = w->memory->nr_blocks;
-	const size_t hot = workload_blocks(w, workload_own(w, HOT_SHARE)), rest = nr - hot;
-	const double pass_us = workload_own(w, PASS_S) * 1e6;
-	const double passes = (double)now_us / pass_us;
-	const double stride = (double)rest * (double)WORKLOAD_TICK_US / pass_us;
-	const double window = (double)workload_blocks(w, workload_own(w, WINDOW_SHARE)) + stride;
-	const size_t first = hot + (size_t)((passes - (double)(uint64_t)passes) * (double)rest);
-	const double stay_s = window / (double)rest * pass_us * 1e-6;
-	size_t last = first + (size_t)window;
+	const size_t hot = workload_blocks(w, workload_own(w, HOT_SHARE));
+	const struct sweep sweep = {
+		.first_block = hot,
+		.nr_blocks = w->memory->nr_blocks - hot,
+		.window_blocks = workload_blocks(w, workload_own(w, WINDOW_SHARE)),
+		.pass_us = workload_own(w, PASS_S) * 1e6,
+		.rate_behind = background,
+	};
+	const double passes = (double)now_us / sweep.pass_us;
 
-	last = last > nr ? nr : last;
-	if (first == w->state.window.first && last == w->state.window.last)
-		return;
-	for (size_t i = w->state.window.first; i < w->state.window.last; i++)
-		if (i < first || i >= last)
-			memory_set_rate(w->memory, i, workload_own(w, BACKGROUND_RATE_HZ), now_us);
-	for (size_t i = first; i < last; i++)
-		memory_set_rate(w->memory, i, ACCESSES_PER_PASSAGE / stay_s, now_us);
-	w->state.window.first = first;
-	w->state.window.last = last;
+	sweep_to(w, &sweep, &w->state.window, passes - floor(passes), now_us);
 }
 
 const struct workload_family workload_scan = {
