@@ -17,6 +17,8 @@ SANITIZE = [
 CODE = ("damon_tuner/binding", "kernel_iface/sim", "policies/decide")
 
 sanitize = SANITIZE if os.environ.get("DAMON_TUNER_SANITIZE") else []
+# Checks what must always hold, and ends the program where it does not.
+debug = [("DT_DEBUG", "1")] if os.environ.get("DAMON_TUNER_DEBUG") else []
 werror = ["-Werror"] if os.environ.get("CI") else []
 
 core = Extension(
@@ -26,7 +28,7 @@ core = Extension(
     ],
     depends=[header for folder in CODE for header in glob(f"{folder}/*.h")],
     include_dirs=list(CODE),
-    define_macros=[("Py_LIMITED_API", "0x030B0000")],
+    define_macros=[("Py_LIMITED_API", "0x030B0000"), *debug],
     py_limited_api=True,
     extra_compile_args=[
         "-std=c11",

@@ -16,10 +16,24 @@ U64_MAX = 2**64 - 1
 
 
 class Action(enum.StrEnum):
-    """What a scheme does to the regions that match its access pattern."""
+    """What a scheme does to the regions that match its access pattern.
 
-    STAT = "stat"
+    ``paddr`` has ``pageout``, ``lru_prio``, ``lru_deprio``, ``migrate_hot``, ``migrate_cold`` and
+    ``stat``; ``vaddr`` has all but ``lru_prio`` and ``lru_deprio``. An action that the
+    operations set lacks is accepted by the kernel and does nothing.
+    """
+
+    WILLNEED = "willneed"
+    COLD = "cold"
     PAGEOUT = "pageout"
+    HUGEPAGE = "hugepage"
+    NOHUGEPAGE = "nohugepage"
+    COLLAPSE = "collapse"
+    LRU_PRIO = "lru_prio"
+    LRU_DEPRIO = "lru_deprio"
+    MIGRATE_HOT = "migrate_hot"
+    MIGRATE_COLD = "migrate_cold"
+    STAT = "stat"
 
 
 class Operations(enum.StrEnum):
@@ -27,6 +41,47 @@ class Operations(enum.StrEnum):
 
     VADDR = "vaddr"
     PADDR = "paddr"
+
+
+class GoalMetric(enum.StrEnum):
+    """What a quota goal measures; ``_bp`` are shares in basis points."""
+
+    USER_INPUT = "user_input"
+    SOME_MEM_PSI_US = "some_mem_psi_us"
+    NODE_MEM_USED_BP = "node_mem_used_bp"
+    NODE_MEM_FREE_BP = "node_mem_free_bp"
+    NODE_MEMCG_USED_BP = "node_memcg_used_bp"
+    NODE_MEMCG_FREE_BP = "node_memcg_free_bp"
+    ACTIVE_MEM_BP = "active_mem_bp"
+    INACTIVE_MEM_BP = "inactive_mem_bp"
+    NODE_ELIGIBLE_MEM_BP = "node_eligible_mem_bp"
+
+
+class GoalTuner(enum.StrEnum):
+    """How a quota follows its goals: steadily, or all until they are met and then nothing."""
+
+    CONSIST = "consist"
+    TEMPORAL = "temporal"
+
+
+class FilterType(enum.StrEnum):
+    """What a scheme's filter looks at: pages, but for the last two, which look at regions."""
+
+    ANON = "anon"
+    ACTIVE = "active"
+    MEMCG = "memcg"
+    YOUNG = "young"
+    HUGEPAGE_SIZE = "hugepage_size"
+    UNMAPPED = "unmapped"
+    ADDR = "addr"
+    TARGET = "target"
+
+
+class ProbeFilterType(enum.StrEnum):
+    """What a probe's filter looks at."""
+
+    ANON = "anon"
+    MEMCG = "memcg"
 
 
 class WatermarkMetric(enum.StrEnum):
@@ -51,12 +106,50 @@ class Intervals:
 
 
 @dataclass(frozen=True, slots=True)
+class IntervalsGoal:
+    """Tune the intervals until ``access_bp`` of the accesses that could be seen are seen.
+
+    The intervals are looked at every ``aggrs`` aggregations; 0 leaves them alone. The number of
+    samples per aggregation stays.
+    """
+
+    access_bp: int = 0
+    aggrs: int = 0
+    min_sample_us: int = 0
+    max_sample_us: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFilter:
+    """One rule of a probe; the first rule that applies to a page decides."""
+
+    type: ProbeFilterType
+    matching: bool = False
+    allow: bool = False
+    memcg_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """An attribute of memory that DAMON counts beside accesses, with ``paddr``.
+
+    Where any probe has a weight, DAMON looks at attributes only: ``nr_accesses`` stays 0, and
+    regions merge and age by the weighted sum of their hits.
+    """
+
+    filters: tuple[ProbeFilter, ...] = ()
+    weight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MonitoringAttrs:
     """How DAMON monitors: intervals and the bounds of the number of regions."""
 
     intervals: Intervals = Intervals()
     min_nr_regions: int = 10
     max_nr_regions: int = 1_000
+    intervals_goal: IntervalsGoal = IntervalsGoal()
+    probes: tuple[Probe, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +165,26 @@ class AccessPattern:
 
 
 @dataclass(frozen=True, slots=True)
+class QuotaGoal:
+    """What a quota is tuned for; a scheme with several follows the one that is met best.
+
+    ``current_value`` is an input for ``user_input`` and ignored otherwise.
+    """
+
+    metric: GoalMetric
+    target_value: int
+    current_value: int = 0
+    nid: int = 0
+    memcg_path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
-    """How much a scheme may do in each reset interval; 0 means no limit of that kind."""
+    """How much a scheme may do in each reset interval; 0 means no limit of that kind.
+
+    Of what was tried and not applied, ``fail_charge_num / fail_charge_denom`` is charged; with
+    a denominator of 0, all of it.
+    """
 
     time_ms: int = 0
     sz_bytes: int = 0
@@ -81,6 +192,37 @@ class Quota:
     weight_sz_permille: int = 0
     weight_nr_accesses_permille: int = 0
     weight_age_permille: int = 0
+    fail_charge_num: int = 0
+    fail_charge_denom: int = 0
+    goal_tuner: GoalTuner = GoalTuner.CONSIST
+    goals: tuple[QuotaGoal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Decides by ``allow`` on memory for which being of the type equals ``matching``.
+
+    The first filter that applies decides. Where none does, what the last one does not apply to
+    is treated the other way round. Filters of regions come before filters of pages.
+    """
+
+    type: FilterType
+    matching: bool = False
+    allow: bool = False
+    memcg_path: str = ""
+    addr_start: int = 0
+    addr_end: int = 0
+    min_bytes: int = 0
+    max_bytes: int = 0
+    target: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dest:
+    """One of several nodes that a migration spreads pages over, by weight."""
+
+    nid: int = 0
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +245,10 @@ class Scheme:
     quota: Quota = Quota()
     watermarks: Watermarks = Watermarks()
     apply_interval_us: int = 0
+    filters: tuple[Filter, ...] = ()
+    target_nid: int = -1
+    dests: tuple[Dest, ...] = ()
+    max_nr_snapshots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +261,8 @@ class SchemeStats:
     sz_applied_bytes: int = 0
     qt_exceeds: int = 0
     effective_quota_bytes: int = 0
+    sz_ops_filter_passed_bytes: int = 0
+    nr_snapshots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,18 +242,12 @@ static PyObject *regions_to_py(const struct snapshot *s)
 	return tuple;
 }
 
-static PyObject *stats_to_py(const struct sim_host *host)
+static PyObject *all_stats_to_py(const struct sim_host *host)
 {
-	PyObject *tuple = PyTuple_New((Py_ssize_t)host->nr_schemes);
+	PyObject *tuple = PyTuple_New((Py_ssize_t)host->kdamond.nr_schemes);
 
-	for (size_t i = 0; tuple && i < host->nr_schemes; i++) {
-		const struct scheme_stats *s = &host->schemes[i].stats;
-		PyObject *item = Py_BuildValue("(KKKKKK)", (unsigned long long)s->nr_tried,
-					       (unsigned long long)s->sz_tried_bytes,
-					       (unsigned long long)s->nr_applied,
-					       (unsigned long long)s->sz_applied_bytes,
-					       (unsigned long long)s->qt_exceeds,
-					       (unsigned long long)s->effective_quota_bytes);
+	for (size_t i = 0; tuple && i < host->kdamond.nr_schemes; i++) {
+		PyObject *item = stats_to_py(&host->kdamond.schemes[i].stats);
 
 		if (!item || PyTuple_SetItem(tuple, (Py_ssize_t)i, item))
 			Py_CLEAR(tuple);
@@ -274,7 +268,7 @@ static PyObject *Batch_snapshot(BatchObject *self, PyObject *args)
 	/* Making objects may run finalisers, which may let in a thread that moves the regions. */
 	self->busy = 1;
 	regions = regions_to_py(&snapshot);
-	stats = regions ? stats_to_py(&self->batch.hosts[host]) : NULL;
+	stats = regions ? all_stats_to_py(&self->batch.hosts[host]) : NULL;
 	self->busy = 0;
 	if (!stats) {
 		Py_XDECREF(regions);
@@ -365,7 +359,7 @@ static PyObject *Batch_region_aggregations(BatchObject *self, PyObject *Py_UNUSE
 	if (check_idle(self))
 		return NULL;
 	for (size_t i = 0; i < self->batch.nr_hosts; i++)
-		sum += self->batch.hosts[i].region_aggregations;
+		sum += self->batch.hosts[i].kdamond.region_aggregations;
 	return PyFloat_FromDouble(sum);
 }
 

@@ -3,6 +3,7 @@
 #ifndef DT_BINDING_H
 #define DT_BINDING_H
 
+#define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <stdint.h>
@@ -24,12 +25,20 @@ int is_native_format(const char *format, char type);
 /* Attributes of @object; -1 with an exception set when there is none that fits. */
 int attr_u64(PyObject *object, const char *name, uint64_t *value);
 int attr_u32(PyObject *object, const char *name, uint32_t *value);
+int attr_i32(PyObject *object, const char *name, int32_t *value);
+int attr_bool(PyObject *object, const char *name, bool *value);
 int attr_double(PyObject *object, const char *name, double *value);
 /* Index of the string attribute @name in @names. */
 int attr_choice(PyObject *object, const char *name, const char *const *names, int nr);
 
+/* Let @fill take the attribute @name, or each of its items, of which there are @most. */
+int attr_object(PyObject *object, const char *name, int (*fill)(PyObject *, void *), void *into);
+int attr_items(PyObject *object, const char *name, int (*fill)(PyObject *, void *), void *into,
+	       size_t item_size, uint32_t most, uint32_t *nr);
+
 int scheme_from_py(PyObject *object, struct scheme *scheme);
 PyObject *scheme_to_py(const struct scheme *scheme);
+PyObject *stats_to_py(const struct scheme_stats *stats);
 /* On success the caller frees @regions of the snapshot. */
 int snapshot_from_py(PyObject *object, struct snapshot *snapshot);
 /* Takes over the references to @regions and @stats. */

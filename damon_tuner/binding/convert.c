@@ -108,3 +108,60 @@ int attr_choice(PyObject *object, const char *name, const char *const *names, in
 	Py_DECREF(attr);
 	return found;
 }
+
+int attr_i32(PyObject *object, const char *name, int32_t *value)
+{
+	PyObject *attr = PyObject_GetAttrString(object, name);
+	long long wide = attr ? PyLong_AsLongLong(attr) : -1;
+
+	Py_XDECREF(attr);
+	if (PyErr_Occurred())
+		return -1;
+	if (wide < INT32_MIN || wide > INT32_MAX) {
+		PyErr_Format(PyExc_OverflowError, "%s does not fit into 32 bits", name);
+		return -1;
+	}
+	*value = (int32_t)wide;
+	return 0;
+}
+
+int attr_bool(PyObject *object, const char *name, bool *value)
+{
+	PyObject *attr = PyObject_GetAttrString(object, name);
+	int truth = attr ? PyObject_IsTrue(attr) : -1;
+
+	Py_XDECREF(attr);
+	*value = truth > 0;
+	return truth < 0 ? -1 : 0;
+}
+
+int attr_object(PyObject *object, const char *name, int (*fill)(PyObject *, void *), void *into)
+{
+	PyObject *attr = PyObject_GetAttrString(object, name);
+	int err = !attr || fill(attr, into);
+
+	Py_XDECREF(attr);
+	return err ? -1 : 0;
+}
+
+int attr_items(PyObject *object, const char *name, int (*fill)(PyObject *, void *), void *into,
+	       size_t item_size, uint32_t most, uint32_t *nr)
+{
+	PyObject *all = PyObject_GetAttrString(object, name);
+	Py_ssize_t size = all ? PySequence_Size(all) : -1;
+	int err = size < 0;
+
+	if (!err && size > (Py_ssize_t)most) {
+		PyErr_Format(PyExc_ValueError, "%s: at most %u", name, (unsigned)most);
+		err = 1;
+	}
+	for (Py_ssize_t i = 0; !err && i < size; i++) {
+		PyObject *item = PySequence_GetItem(all, i);
+
+		err = !item || fill(item, (char *)into + (size_t)i * item_size);
+		Py_XDECREF(item);
+	}
+	Py_XDECREF(all);
+	*nr = err ? 0 : (uint32_t)size;
+	return err ? -1 : 0;
+}

@@ -9,6 +9,8 @@
 
 #include "batch.h"
 #include "binomial.h"
+#include "feedback.h"
+#include "score.h"
 
 static struct PyModuleDef core_module;
 
@@ -40,14 +42,23 @@ static PyObject *core_mvsum(PyObject *Py_UNUSED(module), PyObject *args)
 	return PyLong_FromUnsignedLong(damon_mvsum(nr, last, left_bp));
 }
 
+static PyObject *core_feed_loop(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	uint64_t last_input, score;
+
+	if (!PyArg_ParseTuple(args, "O&O&", u64_from_py, &last_input, u64_from_py, &score))
+		return NULL;
+	return PyLong_FromUnsignedLongLong(damon_feed_loop_next_input(last_input, score));
+}
+
 static PyObject *core_hot_score(PyObject *Py_UNUSED(module), PyObject *args)
 {
 	struct damon_attrs attrs = { .min_nr_regions = 3, .max_nr_regions = 3 };
 	uint32_t nr_accesses, weight_nr, weight_age;
-	struct damon_region r = { 0 };
+	uint32_t age;
 	const char *wrong;
 
-	if (!PyArg_ParseTuple(args, "O&O&O&O&O&O&", u32_from_py, &nr_accesses, u32_from_py, &r.age,
+	if (!PyArg_ParseTuple(args, "O&O&O&O&O&O&", u32_from_py, &nr_accesses, u32_from_py, &age,
 			      u64_from_py, &attrs.sample_us, u64_from_py, &attrs.aggr_us,
 			      u32_from_py, &weight_nr, u32_from_py, &weight_age))
 		return NULL;
@@ -58,7 +69,7 @@ static PyObject *core_hot_score(PyObject *Py_UNUSED(module), PyObject *args)
 		PyErr_SetString(PyExc_ValueError, wrong);
 		return NULL;
 	}
-	return PyLong_FromUnsignedLong(damon_hot_score(&r, nr_accesses, &attrs, weight_nr,
+	return PyLong_FromUnsignedLong(damon_hot_score(nr_accesses, age, &attrs, weight_nr,
 						       weight_age));
 }
 
@@ -93,6 +104,7 @@ static PyObject *core_binomial(PyObject *Py_UNUSED(module), PyObject *args)
 
 static PyMethodDef core_methods[] = {
 	{ "mvsum", core_mvsum, METH_VARARGS, "DAMON's moving sum." },
+	{ "feed_loop", core_feed_loop, METH_VARARGS, "Next input of DAMON's feedback loop." },
 	{ "hot_score", core_hot_score, METH_VARARGS, "DAMON's priority of a region, 0 to 99." },
 	{ "binomial", core_binomial, METH_VARARGS, "Draws of the fast sampler." },
 	{ NULL, NULL, 0, NULL },

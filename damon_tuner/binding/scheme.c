@@ -2,60 +2,155 @@
 /* Schemes, from a host.Scheme and to its fields. */
 #include "binding.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "schemes.h"
 
-static const char *const action_names[NR_DAMOS_ACTIONS] = { "stat", "pageout" };
-static const char *const metric_names[NR_DAMOS_WMARK_METRICS] = { "none", "free_mem_rate" };
+static const char *const action_names[NR_DAMOS_ACTIONS] = {
+	[DAMOS_WILLNEED] = "willneed",
+	[DAMOS_COLD] = "cold",
+	[DAMOS_PAGEOUT] = "pageout",
+	[DAMOS_HUGEPAGE] = "hugepage",
+	[DAMOS_NOHUGEPAGE] = "nohugepage",
+	[DAMOS_COLLAPSE] = "collapse",
+	[DAMOS_LRU_PRIO] = "lru_prio",
+	[DAMOS_LRU_DEPRIO] = "lru_deprio",
+	[DAMOS_MIGRATE_HOT] = "migrate_hot",
+	[DAMOS_MIGRATE_COLD] = "migrate_cold",
+	[DAMOS_STAT] = "stat",
+};
+static const char *const wmark_names[NR_DAMOS_WMARK_METRICS] = { "none", "free_mem_rate" };
+static const char *const goal_names[NR_DAMOS_GOAL_METRICS] = {
+	[DAMOS_GOAL_USER_INPUT] = "user_input",
+	[DAMOS_GOAL_SOME_MEM_PSI_US] = "some_mem_psi_us",
+	[DAMOS_GOAL_NODE_MEM_USED_BP] = "node_mem_used_bp",
+	[DAMOS_GOAL_NODE_MEM_FREE_BP] = "node_mem_free_bp",
+	[DAMOS_GOAL_NODE_MEMCG_USED_BP] = "node_memcg_used_bp",
+	[DAMOS_GOAL_NODE_MEMCG_FREE_BP] = "node_memcg_free_bp",
+	[DAMOS_GOAL_ACTIVE_MEM_BP] = "active_mem_bp",
+	[DAMOS_GOAL_INACTIVE_MEM_BP] = "inactive_mem_bp",
+	[DAMOS_GOAL_NODE_ELIGIBLE_MEM_BP] = "node_eligible_mem_bp",
+};
+static const char *const tuner_names[NR_DAMOS_TUNERS] = { "consist", "temporal" };
+static const char *const filter_names[NR_DAMOS_FILTER_TYPES] = {
+	[DAMOS_FILTER_ANON] = "anon",
+	[DAMOS_FILTER_ACTIVE] = "active",
+	[DAMOS_FILTER_MEMCG] = "memcg",
+	[DAMOS_FILTER_YOUNG] = "young",
+	[DAMOS_FILTER_HUGEPAGE_SIZE] = "hugepage_size",
+	[DAMOS_FILTER_UNMAPPED] = "unmapped",
+	[DAMOS_FILTER_ADDR] = "addr",
+	[DAMOS_FILTER_TARGET] = "target",
+};
 
-static int pattern_from_py(PyObject *scheme, struct scheme *s)
+static int pattern_from_py(PyObject *p, void *into)
 {
-	PyObject *p = PyObject_GetAttrString(scheme, "pattern");
-	int err;
+	struct scheme *s = into;
 
-	if (!p)
-		return -1;
-	err = attr_u64(p, "min_sz_bytes", &s->min_sz_bytes) ||
-	      attr_u64(p, "max_sz_bytes", &s->max_sz_bytes) ||
-	      attr_u32(p, "min_nr_accesses", &s->min_nr_accesses) ||
-	      attr_u32(p, "max_nr_accesses", &s->max_nr_accesses) ||
-	      attr_u32(p, "min_age", &s->min_age) || attr_u32(p, "max_age", &s->max_age);
-	Py_DECREF(p);
+	return attr_u64(p, "min_sz_bytes", &s->min_sz_bytes) ||
+	       attr_u64(p, "max_sz_bytes", &s->max_sz_bytes) ||
+	       attr_u32(p, "min_nr_accesses", &s->min_nr_accesses) ||
+	       attr_u32(p, "max_nr_accesses", &s->max_nr_accesses) ||
+	       attr_u32(p, "min_age", &s->min_age) || attr_u32(p, "max_age", &s->max_age);
+}
+
+/*
+ * A container of a simulated host is the tenant's number; the empty path, the kernel's default,
+ * is the first.
+ */
+static int attr_memcg(PyObject *object, uint32_t *memcg)
+{
+	PyObject *path = PyObject_GetAttrString(object, "memcg_path"), *bytes = NULL;
+	const char *text = "";
+	char *end;
+	unsigned long number = 0;
+	int err = -1;
+
+	*memcg = 0;
+	if (path)
+		bytes = PyUnicode_AsUTF8String(path);
+	if (bytes)
+		text = PyBytes_AsString(bytes);
+	if (bytes && text) {
+		number = strncmp(text, "/tenant", 7) ? 0 : strtoul(text + 7, &end, 10);
+		err = *text && (strncmp(text, "/tenant", 7) || !text[7] || *end ||
+				number > UINT32_MAX);
+		*memcg = (uint32_t)number;
+		if (err)
+			PyErr_Format(PyExc_ValueError, "memcg_path: a simulated host has /tenant0, "
+				     "/tenant1 and so on, not %R", path);
+	}
+	Py_XDECREF(bytes);
+	Py_XDECREF(path);
 	return err ? -1 : 0;
 }
 
-static int quota_from_py(PyObject *scheme, struct scheme *s)
+static int goal_from_py(PyObject *object, void *into)
 {
-	PyObject *q = PyObject_GetAttrString(scheme, "quota");
-	int err;
+	struct quota_goal *goal = into;
+	int metric = attr_choice(object, "metric", goal_names, NR_DAMOS_GOAL_METRICS);
 
-	if (!q)
+	if (metric < 0 || attr_u64(object, "target_value", &goal->target_value) ||
+	    attr_u64(object, "current_value", &goal->current_value) ||
+	    attr_i32(object, "nid", &goal->nid) || attr_memcg(object, &goal->memcg))
 		return -1;
-	err = attr_u64(q, "time_ms", &s->quota_time_ms) ||
-	      attr_u64(q, "sz_bytes", &s->quota_sz_bytes) ||
-	      attr_u64(q, "reset_interval_ms", &s->quota_reset_interval_ms) ||
-	      attr_u32(q, "weight_sz_permille", &s->weight_sz_permille) ||
-	      attr_u32(q, "weight_nr_accesses_permille", &s->weight_nr_accesses_permille) ||
-	      attr_u32(q, "weight_age_permille", &s->weight_age_permille);
-	Py_DECREF(q);
-	return err ? -1 : 0;
+	goal->metric = (enum damos_goal_metric)metric;
+	return 0;
 }
 
-static int watermarks_from_py(PyObject *scheme, struct scheme *s)
+static int filter_from_py(PyObject *object, void *into)
 {
-	PyObject *w = PyObject_GetAttrString(scheme, "watermarks");
-	int metric, err;
+	struct damos_filter *f = into;
+	int type = attr_choice(object, "type", filter_names, NR_DAMOS_FILTER_TYPES);
 
-	if (!w)
+	if (type < 0 || attr_bool(object, "matching", &f->matching) ||
+	    attr_bool(object, "allow", &f->allow) || attr_memcg(object, &f->memcg) ||
+	    attr_u32(object, "target", &f->target) ||
+	    attr_u64(object, "addr_start", &f->addr_start) ||
+	    attr_u64(object, "addr_end", &f->addr_end) ||
+	    attr_u64(object, "min_bytes", &f->min_bytes) ||
+	    attr_u64(object, "max_bytes", &f->max_bytes))
 		return -1;
-	metric = attr_choice(w, "metric", metric_names, NR_DAMOS_WMARK_METRICS);
-	err = metric < 0 || attr_u64(w, "interval_us", &s->wmark_interval_us) ||
-	      attr_u64(w, "high_permille", &s->wmark_high_permille) ||
-	      attr_u64(w, "mid_permille", &s->wmark_mid_permille) ||
-	      attr_u64(w, "low_permille", &s->wmark_low_permille);
-	Py_DECREF(w);
-	if (err)
+	f->type = (enum damos_filter_type)type;
+	return 0;
+}
+
+static int dest_from_py(PyObject *object, void *into)
+{
+	struct damos_dest *dest = into;
+
+	return attr_i32(object, "nid", &dest->nid) || attr_u32(object, "weight", &dest->weight);
+}
+
+static int quota_from_py(PyObject *q, void *into)
+{
+	struct scheme *s = into;
+	int tuner = attr_choice(q, "goal_tuner", tuner_names, NR_DAMOS_TUNERS);
+
+	if (tuner < 0 || attr_u64(q, "time_ms", &s->quota_time_ms) ||
+	    attr_u64(q, "sz_bytes", &s->quota_sz_bytes) ||
+	    attr_u64(q, "reset_interval_ms", &s->quota_reset_interval_ms) ||
+	    attr_u32(q, "weight_sz_permille", &s->weight_sz_permille) ||
+	    attr_u32(q, "weight_nr_accesses_permille", &s->weight_nr_accesses_permille) ||
+	    attr_u32(q, "weight_age_permille", &s->weight_age_permille) ||
+	    attr_u32(q, "fail_charge_num", &s->fail_charge_num) ||
+	    attr_u32(q, "fail_charge_denom", &s->fail_charge_denom))
+		return -1;
+	s->goal_tuner = (enum damos_goal_tuner)tuner;
+	return attr_items(q, "goals", goal_from_py, s->goals, sizeof(*s->goals),
+			  SCHEME_MAX_GOALS, &s->nr_goals);
+}
+
+static int watermarks_from_py(PyObject *w, void *into)
+{
+	struct scheme *s = into;
+	int metric = attr_choice(w, "metric", wmark_names, NR_DAMOS_WMARK_METRICS);
+
+	if (metric < 0 || attr_u64(w, "interval_us", &s->wmark_interval_us) ||
+	    attr_u64(w, "high_permille", &s->wmark_high_permille) ||
+	    attr_u64(w, "mid_permille", &s->wmark_mid_permille) ||
+	    attr_u64(w, "low_permille", &s->wmark_low_permille))
 		return -1;
 	s->wmark_metric = (enum damos_wmark_metric)metric;
 	return 0;
@@ -67,9 +162,16 @@ int scheme_from_py(PyObject *object, struct scheme *s)
 	const char *wrong;
 
 	memset(s, 0, sizeof(*s));
-	if (action < 0 || pattern_from_py(object, s) || quota_from_py(object, s) ||
-	    watermarks_from_py(object, s) ||
-	    attr_u64(object, "apply_interval_us", &s->apply_interval_us))
+	if (action < 0 || attr_object(object, "pattern", pattern_from_py, s) ||
+	    attr_object(object, "quota", quota_from_py, s) ||
+	    attr_object(object, "watermarks", watermarks_from_py, s) ||
+	    attr_u64(object, "apply_interval_us", &s->apply_interval_us) ||
+	    attr_u64(object, "max_nr_snapshots", &s->max_nr_snapshots) ||
+	    attr_i32(object, "target_nid", &s->target_nid) ||
+	    attr_items(object, "filters", filter_from_py, s->filters, sizeof(*s->filters),
+		       SCHEME_MAX_FILTERS, &s->nr_filters) ||
+	    attr_items(object, "dests", dest_from_py, s->dests, sizeof(*s->dests),
+		       SCHEME_MAX_DESTS, &s->nr_dests))
 		return -1;
 	s->action = (enum damos_action)action;
 	wrong = damos_validate(s);
@@ -96,4 +198,17 @@ PyObject *scheme_to_py(const struct scheme *s)
 			     "weight_nr_accesses_permille",
 			     (unsigned)s->weight_nr_accesses_permille,
 			     "weight_age_permille", (unsigned)s->weight_age_permille);
+}
+
+/* In the order of host.SchemeStats. */
+PyObject *stats_to_py(const struct scheme_stats *s)
+{
+	return Py_BuildValue("(KKKKKKKK)", (unsigned long long)s->nr_tried,
+			     (unsigned long long)s->sz_tried_bytes,
+			     (unsigned long long)s->nr_applied,
+			     (unsigned long long)s->sz_applied_bytes,
+			     (unsigned long long)s->qt_exceeds,
+			     (unsigned long long)s->effective_quota_bytes,
+			     (unsigned long long)s->sz_ops_filter_passed_bytes,
+			     (unsigned long long)s->nr_snapshots);
 }

@@ -29,6 +29,10 @@ class SimHost:
         attrs: MonitoringAttrs | None = None,
     ) -> None:
         attrs = attrs or MonitoringAttrs()
+        if attrs.intervals_goal.aggrs or attrs.probes:
+            raise ValueError(
+                "simulated hosts have no intervals_goal and no probes: leave them out"
+            )
         self._intervals: Intervals = attrs.intervals
         self._spec = spec
         self._seed = seed

@@ -1,75 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "verify.h"
 
 #define BP 10000ULL
-
-static uint64_t abs_diff(uint64_t a, uint64_t b)
-{
-	return a > b ? a - b : b - a;
-}
-
-const char *damon_validate_attrs(const struct damon_attrs *attrs)
-{
-	if (!attrs->sample_us)
-		return "sample_us must be at least 1";
-	if (attrs->sample_us > attrs->aggr_us)
-		return "sample_us must not exceed aggr_us";
-	if (attrs->aggr_us > DAMON_MAX_AGGR_US)
-		return "aggr_us must be at most 2^40";
-	if (attrs->min_nr_regions < 3)
-		return "min_nr_regions must be at least 3";
-	if (attrs->min_nr_regions > attrs->max_nr_regions)
-		return "min_nr_regions must not exceed max_nr_regions";
-	return NULL;
-}
-
-void damon_init_ctx(struct damon_ctx *ctx, const struct damon_attrs *attrs, uint64_t seed)
-{
-	struct damon_region *regions = ctx->regions, *spare = ctx->spare;
-	size_t capacity = ctx->capacity;
-
-	memset(ctx, 0, sizeof(*ctx));
-	ctx->regions = regions;
-	ctx->spare = spare;
-	ctx->capacity = capacity;
-	ctx->attrs = *attrs;
-	ctx->min_region_sz = DAMON_MIN_REGION_SZ;
-	ctx->next_aggr_sample = damon_nr_samples_per_aggr(attrs);
-	rng_seed(&ctx->rng, seed);
-}
-
-void damon_destroy_ctx(struct damon_ctx *ctx)
-{
-	free(ctx->regions);
-	free(ctx->spare);
-	memset(ctx, 0, sizeof(*ctx));
-}
-
-bool damon_reserve(struct damon_ctx *ctx, size_t nr)
-{
-	struct damon_region *regions, *spare;
-	size_t capacity = ctx->capacity ? ctx->capacity : 64;
-
-	if (nr <= ctx->capacity)
-		return true;
-	if (nr > SIZE_MAX / 2 / sizeof(*regions))
-		return false;
-	while (capacity < nr)
-		capacity *= 2;
-	regions = realloc(ctx->regions, capacity * sizeof(*regions));
-	if (!regions)
-		return false;
-	ctx->regions = regions;
-	spare = realloc(ctx->spare, capacity * sizeof(*spare));
-	if (!spare)
-		return false;
-	ctx->spare = spare;
-	ctx->capacity = capacity;
-	return true;
-}
 
 static void swap_in_spare(struct damon_ctx *ctx, size_t nr)
 {
@@ -80,36 +14,33 @@ static void swap_in_spare(struct damon_ctx *ctx, size_t nr)
 	ctx->nr_regions = nr;
 }
 
-bool damon_set_regions(struct damon_ctx *ctx, const uint64_t *ranges, size_t nr)
+uint64_t damon_region_sz_limit(const struct damon_ctx *ctx)
 {
-	if (!damon_reserve(ctx, nr))
-		return false;
-	for (size_t i = 0; i < nr; i++)
-		ctx->regions[i] = (struct damon_region){
-			.start = ranges[2 * i], .end = ranges[2 * i + 1] };
-	ctx->nr_regions = nr;
-	return true;
+	return u64_max(ctx->total_sz / ctx->attrs.min_nr_regions, ctx->min_region_sz);
+}
+
+/* How many regions there will be when none is above @limit. */
+static uint64_t nr_pieces(const struct damon_ctx *ctx, uint64_t limit)
+{
+	uint64_t pieces = ctx->nr_regions;
+
+	for (size_t i = 0; i < ctx->nr_regions; i++)
+		pieces += (region_sz(&ctx->regions[i]) - 1) / limit;
+	return pieces;
 }
 
 /* Cut regions above the limit from the left, so that at least min_nr_regions exist. */
 bool damon_apply_min_nr_regions(struct damon_ctx *ctx)
 {
-	uint64_t total = 0, limit, pieces = 0;
+	const uint64_t limit = align_up(damon_region_sz_limit(ctx), ctx->min_region_sz);
+	uint64_t pieces;
 	size_t w = 0;
 
-	for (size_t i = 0; i < ctx->nr_regions; i++)
-		total += region_sz(&ctx->regions[i]);
-	limit = u64_max(total / ctx->attrs.min_nr_regions, ctx->min_region_sz);
-	limit = align_down(limit + ctx->min_region_sz - 1, ctx->min_region_sz);
-	ctx->sz_limit = limit;
-
-	for (size_t i = 0; i < ctx->nr_regions; i++) {
-		uint64_t sz = region_sz(&ctx->regions[i]);
-
-		pieces += sz <= limit ? 1 : (sz + limit - 1) / limit;
-	}
-	if (pieces == ctx->nr_regions)
+	/* nothing grows beyond the limit that it is held to */
+	if (ctx->within_limit && ctx->sz_limit == limit)
 		return true;
+	ctx->sz_limit = limit;
+	pieces = nr_pieces(ctx, limit);
 	if (!damon_reserve(ctx, pieces))
 		return false;
 	for (size_t i = 0; i < ctx->nr_regions; i++) {
@@ -122,29 +53,68 @@ bool damon_apply_min_nr_regions(struct damon_ctx *ctx)
 		ctx->spare[w++] = r;
 	}
 	swap_in_spare(ctx, w);
+	ctx->within_limit = true;
 	return true;
 }
 
-static void update_region_age(struct damon_region *r, uint64_t threshold)
+/* floor((a * sz_a + b * sz_b) / (sz_a + sz_b)); the sizes are not 0. */
+static uint32_t weighted_mean(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
 {
-	if (abs_diff(r->nr_accesses, r->last_nr_accesses) > threshold)
-		r->age = 0;
-	else if (!r->nr_accesses != !r->last_nr_accesses)
-		r->age = 0;
-	else
-		r->age++;
+	const uint32_t low = a < b ? a : b, diff = a < b ? b - a : a - b;
+	/* only the part above the lower of the two is to be shared */
+	const uint64_t sz_high = a < b ? sz_b : sz_a, sz = sz_a + sz_b;
+	uint64_t product;
+
+	if (diff <= 1)
+		return low;
+	if (diff == 2)
+		return low + (2 * sz_high >= sz);
+	if (!__builtin_mul_overflow(diff, sz_high, &product))
+		return low + (uint32_t)(product / sz);
+	return low + (uint32_t)((unsigned __int128)diff * sz_high / sz);
 }
 
-/* The left region keeps its last_nr_accesses, as in the kernel. */
-static void damon_merge_two_regions(struct damon_region *l, const struct damon_region *r)
+static inline uint64_t merge_score(const struct damon_ctx *ctx, const struct damon_region *r,
+				   bool last)
 {
-	uint64_t sz_l = region_sz(l), sz_r = region_sz(r);
+	const uint8_t *hits = last ? r->last_probe_hits : r->probe_hits;
+	uint64_t sum = 0;
 
-	if (l->nr_accesses != r->nr_accesses)
-		l->nr_accesses = (uint32_t)((l->nr_accesses * sz_l + r->nr_accesses * sz_r) /
-					    (sz_l + sz_r));
+	if (!ctx->attributes_only)
+		return last ? r->last_nr_accesses : r->nr_accesses;
+	for (size_t i = 0; i < ctx->nr_probes; i++)
+		sum += (uint64_t)hits[i] * ctx->probes[i].weight;
+	return sum;
+}
+
+uint64_t damon_max_merge_score(const struct damon_ctx *ctx)
+{
+	uint64_t max = 0;
+
+	for (size_t i = 0; i < ctx->nr_regions; i++)
+		max = u64_max(max, merge_score(ctx, &ctx->regions[i], false));
+	return max;
+}
+
+static inline uint32_t next_age(uint32_t age, uint64_t score, uint64_t last, uint64_t threshold)
+{
+	const bool steady = abs_diff(score, last) <= threshold && !score == !last;
+
+	return steady ? age + 1 : 0;
+}
+
+/* The left region keeps its last counts, as in the kernel. */
+static inline void damon_merge_two_regions(const struct damon_ctx *ctx, struct damon_region *l,
+					   const struct damon_region *r)
+{
+	const uint64_t sz_l = region_sz(l) >> ctx->sz_shift, sz_r = region_sz(r) >> ctx->sz_shift;
+
+	l->nr_accesses = weighted_mean(l->nr_accesses, sz_l, r->nr_accesses, sz_r);
 	if (l->age != r->age)
-		l->age = (uint32_t)((l->age * sz_l + r->age * sz_r) / (sz_l + sz_r));
+		l->age = weighted_mean(l->age, sz_l, r->age, sz_r);
+	for (size_t i = 0; i < ctx->nr_probes; i++)
+		l->probe_hits[i] = (uint8_t)weighted_mean(l->probe_hits[i], sz_l,
+							  r->probe_hits[i], sz_r);
 	l->end = r->end;
 }
 
@@ -152,24 +122,25 @@ static void damon_merge_two_regions(struct damon_region *l, const struct damon_r
 void damon_merge_regions_of(struct damon_ctx *ctx, uint64_t threshold, uint64_t sz_limit,
 			    bool update_age)
 {
-	struct damon_region *prev = NULL;
-	size_t w = 0;
+	struct damon_region *prev = ctx->regions, *r = ctx->regions;
+	const struct damon_region *end = ctx->regions + ctx->nr_regions;
 
-	for (size_t i = 0; i < ctx->nr_regions; i++) {
-		struct damon_region *r = &ctx->regions[i];
+	for (; r < end; r++) {
+		const uint64_t score = merge_score(ctx, r, false);
 
 		if (update_age)
-			update_region_age(r, threshold);
-		if (prev && prev->end == r->start &&
-		    abs_diff(prev->nr_accesses, r->nr_accesses) <= threshold &&
-		    region_sz(prev) + region_sz(r) <= sz_limit) {
-			damon_merge_two_regions(prev, r);
+			r->age = next_age(r->age, score, merge_score(ctx, r, true), threshold);
+		if (r == ctx->regions)
 			continue;
-		}
-		prev = &ctx->regions[w++];
-		*prev = *r;
+		if (prev->end == r->start && prev->target == r->target &&
+		    abs_diff(merge_score(ctx, prev, false), score) <= threshold &&
+		    r->end - prev->start <= sz_limit)
+			damon_merge_two_regions(ctx, prev, r);
+		else if (++prev != r)
+			*prev = *r;
 	}
-	ctx->nr_regions = w;
+	if (ctx->nr_regions)
+		ctx->nr_regions = (size_t)(prev - ctx->regions) + 1;
 }
 
 /* Merge with a growing threshold until the number of regions is within its bound. */
@@ -182,6 +153,21 @@ void kdamond_merge_regions(struct damon_ctx *ctx, uint64_t threshold, uint64_t s
 		threshold = threshold < max_threshold / 2 ? u64_max(1, 2 * threshold) :
 							    max_threshold;
 		damon_merge_regions_of(ctx, threshold, sz_limit, false);
+	}
+	DT_VERIFY(ctx);
+}
+
+void kdamond_reset_aggregated(struct damon_ctx *ctx)
+{
+	for (size_t i = 0; i < ctx->nr_regions; i++) {
+		struct damon_region *r = &ctx->regions[i];
+
+		r->last_nr_accesses = r->nr_accesses;
+		r->nr_accesses = 0;
+		for (size_t k = 0; k < DAMON_MAX_PROBES; k++) {
+			r->last_probe_hits[k] = r->probe_hits[k];
+			r->probe_hits[k] = 0;
+		}
 	}
 }
 
@@ -270,6 +256,7 @@ bool kdamond_split_regions(struct damon_ctx *ctx)
 		ok = damon_split_regions_of(
 			ctx, nr == ctx->last_nr_regions && nr < max / 3 ? 3 : 2);
 	ctx->last_nr_regions = nr;
+	DT_VERIFY(ctx);
 	return ok;
 }
 
@@ -286,23 +273,4 @@ uint64_t damon_left_bp(const struct damon_ctx *ctx)
 		return 0;
 	return (ctx->next_aggr_sample - ctx->passed_samples) * BP /
 	       damon_nr_samples_per_aggr(&ctx->attrs);
-}
-
-void damon_set_attrs(struct damon_ctx *ctx, const struct damon_attrs *attrs)
-{
-	const uint64_t old_nr = damon_nr_samples_per_aggr(&ctx->attrs);
-	const uint64_t new_nr = damon_nr_samples_per_aggr(attrs);
-	const bool aggregating = ctx->passed_samples < ctx->next_aggr_sample;
-
-	for (size_t i = 0; i < ctx->nr_regions; i++) {
-		struct damon_region *r = &ctx->regions[i];
-
-		r->nr_accesses = aggregating ? 0 :
-			(uint32_t)(r->nr_accesses * BP / old_nr * new_nr / BP);
-		r->last_nr_accesses =
-			(uint32_t)(r->last_nr_accesses * BP / old_nr * new_nr / BP);
-		r->age = (uint32_t)(r->age * ctx->attrs.aggr_us / attrs->aggr_us);
-	}
-	ctx->attrs = *attrs;
-	ctx->next_aggr_sample = ctx->passed_samples + new_nr;
 }

@@ -1,47 +1,46 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "schemes.h"
 
-#include <math.h>
 #include <string.h>
 
-#define MAX_SUBSCORE 100
-#define MAX_AGE_IN_LOG 32
-/* Until a page-out was timed, DAMOS assumes this many bytes per millisecond. */
-#define INITIAL_BYTES_PER_MS (4096ULL * 1024ULL)
+#include "quota.h"
+#include "score.h"
+#include "verify.h"
 
-const char *damos_validate(const struct scheme *scheme)
-{
-	if (scheme->min_sz_bytes > scheme->max_sz_bytes)
-		return "min_sz_bytes must not exceed max_sz_bytes";
-	if (scheme->min_nr_accesses > scheme->max_nr_accesses)
-		return "min_nr_accesses must not exceed max_nr_accesses";
-	if (scheme->min_age > scheme->max_age)
-		return "min_age must not exceed max_age";
-	if (scheme->wmark_metric != DAMOS_WMARK_NONE && !scheme->wmark_interval_us)
-		return "watermarks need an interval_us of at least 1";
-	return NULL;
-}
-
-static void damos_set_next_apply_sample(struct damos *s, const struct damon_ctx *ctx)
+void damos_set_next_apply_sample(struct damos *s, const struct damon_ctx *ctx)
 {
 	uint64_t interval_us = s->scheme.apply_interval_us ? s->scheme.apply_interval_us :
 							     ctx->attrs.aggr_us;
 
-	s->next_apply_sample = ctx->passed_samples + interval_us / ctx->attrs.sample_us;
+	s->next_apply_sample = u64_add(ctx->passed_samples, interval_us / ctx->attrs.sample_us);
 }
 
-void damos_init(struct damos *s, const struct scheme *scheme, const struct damon_ctx *ctx)
+static void forget_pressure(struct damos *s)
 {
-	memset(s, 0, sizeof(*s));
-	s->scheme = *scheme;
-	s->activated = true;
-	damos_set_next_apply_sample(s, ctx);
+	for (size_t i = 0; i < SCHEME_MAX_GOALS; i++)
+		s->last_psi_total_us[i] = UINT64_MAX;
 }
 
 void damos_commit(struct damos *s, const struct scheme *scheme)
 {
 	s->scheme = *scheme;
 	s->activated = true;
+	s->defaults = damos_filter_defaults(scheme);
+	forget_pressure(s);
+}
+
+void damos_init(struct damos *s, const struct scheme *scheme, const struct damon_ctx *ctx)
+{
+	memset(s, 0, sizeof(*s));
+	damos_commit(s, scheme);
+	damos_set_next_apply_sample(s, ctx);
+}
+
+void damos_commit_goals(struct damos *s, const struct scheme *scheme)
+{
+	s->scheme.nr_goals = scheme->nr_goals;
+	memcpy(s->scheme.goals, scheme->goals, sizeof(s->scheme.goals));
+	forget_pressure(s);
 }
 
 uint64_t damos_wmark_wait_us(struct damos *s, uint64_t free_permille)
@@ -60,260 +59,285 @@ uint64_t damos_wmark_wait_us(struct damos *s, uint64_t free_permille)
 	return 0;
 }
 
-static int floor_log2(uint64_t x)
+static bool damos_is_due(const struct damos *s, const struct damon_ctx *ctx)
 {
-	return 63 - __builtin_clzll(x);
+	return ctx->passed_samples >= s->next_apply_sample && s->activated;
 }
 
-uint32_t damon_hot_score(const struct damon_region *r, uint32_t nr_accesses,
-			 const struct damon_attrs *attrs, uint32_t weight_nr_accesses,
-			 uint32_t weight_age)
-{
-	const uint64_t age_s = r->age * attrs->aggr_us / 1000000;
-	const int64_t frequency = (int64_t)mult_frac(nr_accesses, MAX_SUBSCORE,
-						     damon_nr_samples_per_aggr(attrs));
-	const int64_t weights = (int64_t)weight_nr_accesses + weight_age;
-	int64_t age_log = 0, hotness;
+/* What one round of applying schemes shares. */
+struct apply_round {
+	struct region_walk walk;
+	const struct damos_env *env;
+	uint64_t left_bp;
+	struct damos *due[SIM_MAX_SCHEMES];
+	enum score_kind kind[SIM_MAX_SCHEMES];
+	size_t nr_due;
+};
 
-	if (age_s)
-		age_log = floor_log2(age_s) + 1;
-	if (age_log > MAX_AGE_IN_LOG)
-		age_log = MAX_AGE_IN_LOG;
-	if (!frequency)
-		age_log = -age_log;
-	hotness = weight_nr_accesses * frequency +
-		  weight_age * ((age_log + MAX_AGE_IN_LOG) * MAX_SUBSCORE / MAX_AGE_IN_LOG / 2);
-	if (weights)
-		hotness /= weights;
-	hotness = hotness * DAMOS_MAX_SCORE / MAX_SUBSCORE;
-	return hotness > DAMOS_MAX_SCORE ? DAMOS_MAX_SCORE : (uint32_t)hotness;
+static inline uint32_t nr_accesses_of(const struct damon_region *r, uint64_t left_bp)
+{
+	return left_bp ? damon_mvsum(r->nr_accesses, r->last_nr_accesses, left_bp) :
+			 r->nr_accesses;
 }
 
-static uint32_t scheme_score(const struct damon_ctx *ctx, const struct damon_region *r,
-			     uint32_t nr_accesses, const struct scheme *p)
-{
-	if (p->action != DAMOS_PAGEOUT)
-		return DAMOS_MAX_SCORE;
-	return DAMOS_MAX_SCORE - damon_hot_score(r, nr_accesses, &ctx->attrs,
-						 p->weight_nr_accesses_permille,
-						 p->weight_age_permille);
-}
-
-static bool damos_quota_is_set(const struct damos *s)
-{
-	return s->esz || s->scheme.quota_sz_bytes || s->scheme.quota_time_ms;
-}
-
-static bool damos_quota_is_full(const struct damos *s, uint64_t min_region_sz)
-{
-	if (!damos_quota_is_set(s))
-		return false;
-	return s->charged_sz >= s->esz || s->esz - s->charged_sz < min_region_sz;
-}
-
-static bool pattern_matches(const struct damon_region *r, uint32_t nr_accesses,
-			    const struct scheme *p)
+static inline bool pattern_matches(const struct damon_region *r, uint32_t nr_accesses,
+				   const struct scheme *p)
 {
 	const uint64_t sz = region_sz(r);
 
-	return p->min_sz_bytes <= sz && sz <= p->max_sz_bytes &&
-	       p->min_nr_accesses <= nr_accesses && nr_accesses <= p->max_nr_accesses &&
-	       p->min_age <= r->age && r->age <= p->max_age;
+	return p->min_nr_accesses <= nr_accesses && nr_accesses <= p->max_nr_accesses &&
+	       p->min_age <= r->age && r->age <= p->max_age &&
+	       p->min_sz_bytes <= sz && sz <= p->max_sz_bytes;
 }
 
-static void damos_set_effective_quota(struct damos *s, uint64_t min_region_sz)
+static uint32_t scheme_score(const struct damon_ctx *ctx, const struct damon_region *r,
+			     uint32_t nr_accesses, const struct scheme *p, enum score_kind kind)
 {
-	double bytes_per_ms = INITIAL_BYTES_PER_MS, bytes;
+	uint32_t hot;
 
-	s->esz = s->scheme.quota_sz_bytes;
-	if (!s->scheme.quota_time_ms)
-		return;
-	if (s->total_charged_us > 0.0)
-		bytes_per_ms = floor((double)s->total_charged_sz * 1e3 / s->total_charged_us);
-	bytes = bytes_per_ms * (double)s->scheme.quota_time_ms;
-	s->esz = u64_max(bytes < 0x1p64 ? (uint64_t)bytes : UINT64_MAX, min_region_sz);
-	if (s->scheme.quota_sz_bytes)
-		s->esz = u64_min(s->esz, s->scheme.quota_sz_bytes);
+	if (kind == SCORE_ALL)
+		return DAMOS_MAX_SCORE;
+	hot = damon_hot_score(nr_accesses, r->age, &ctx->attrs, p->weight_nr_accesses_permille,
+			      p->weight_age_permille);
+	return kind == SCORE_HOT ? hot : DAMOS_MAX_SCORE - hot;
 }
 
-static void roll_charge_window(struct damos *s, uint64_t min_region_sz, uint64_t now_us)
+struct histogram {
+	uint64_t sz[DAMOS_MAX_SCORE + 1];
+	uint32_t max_score;
+};
+
+static inline void add_region(struct histogram *h, const struct damon_ctx *ctx,
+			      const struct damon_region *r, uint32_t nr, const struct scheme *p,
+			      enum score_kind kind)
 {
-	if (!s->window_open) {
-		s->window_open = true;
-		s->charged_from_us = now_us;
-		damos_set_effective_quota(s, min_region_sz);
+	const uint32_t score = scheme_score(ctx, r, nr, p, kind);
+
+	h->sz[score] += region_sz(r);
+	if (score > h->max_score)
+		h->max_score = score;
+}
+
+static void add_all_regions(struct histogram *h, const struct damon_ctx *ctx,
+			    const struct damos *s, enum score_kind kind, uint64_t left_bp)
+{
+	for (size_t i = 0; i < ctx->nr_regions; i++) {
+		const struct damon_region *r = &ctx->regions[i];
+		const uint32_t nr = nr_accesses_of(r, left_bp);
+
+		if (pattern_matches(r, nr, &s->scheme))
+			add_region(h, ctx, r, nr, &s->scheme, kind);
 	}
-	if ((now_us - s->charged_from_us) / 1000 < s->scheme.quota_reset_interval_ms)
-		return;
-	if (damos_quota_is_full(s, min_region_sz))
-		s->stats.qt_exceeds++;
-	s->total_charged_sz += s->charged_sz;
-	s->charged_from_us = now_us;
-	s->charged_sz = 0;
-	damos_set_effective_quota(s, min_region_sz);
+}
+
+/* As add_all_regions, without what filters of the core leave out; they may cut regions. */
+static bool add_filtered_regions(struct histogram *h, struct damon_ctx *ctx,
+				 const struct damos *s, enum score_kind kind, uint64_t left_bp)
+{
+	struct region_walk w = { .ctx = ctx };
+
+	for (; walk_next(&w); w.write++) {
+		const uint32_t nr = nr_accesses_of(walk_region(&w), left_bp);
+		bool allowed;
+
+		if (pattern_matches(walk_region(&w), nr, &s->scheme) &&
+		    !damos_core_filter_out(&s->scheme, &s->defaults, &w, &allowed))
+			add_region(h, ctx, walk_region(&w), nr, &s->scheme, kind);
+	}
+	walk_end(&w);
+	return !w.out_of_memory;
+}
+
+/* The score from which on regions fit into the quota, taken from the top. */
+static uint32_t min_score_for(const struct histogram *h, uint64_t esz)
+{
+	uint64_t cumulated = 0;
+	uint32_t score = h->max_score;
+
+	for (;; score--) {
+		cumulated += h->sz[score];
+		if (cumulated >= esz || !score)
+			return score;
+	}
 }
 
 /* Raise the bar so that only the highest scores, up to the quota, are acted on. */
-static void damos_adjust_quota(const struct damon_ctx *ctx, struct damos *s, uint64_t left_bp,
-			       uint64_t now_us)
+static bool damos_adjust_quota(struct damon_ctx *ctx, struct damos *s, uint64_t left_bp,
+			       const struct damos_env *env)
 {
-	uint64_t histogram[DAMOS_MAX_SCORE + 1] = { 0 }, cumulated = 0;
-	uint32_t score = 0;
+	const enum score_kind kind = damos_score_kind(ctx->ops_id, s->scheme.action);
+	struct histogram h;
 
 	if (!damos_quota_is_set(s))
-		return;
-	roll_charge_window(s, ctx->min_region_sz, now_us);
-	for (size_t i = 0; i < ctx->nr_regions; i++) {
-		const struct damon_region *r = &ctx->regions[i];
-		uint32_t nr = damon_mvsum(r->nr_accesses, r->last_nr_accesses, left_bp), this;
-
-		if (!pattern_matches(r, nr, &s->scheme))
-			continue;
-		this = scheme_score(ctx, r, nr, &s->scheme);
-		histogram[this] += region_sz(r);
-		if (this > score)
-			score = this;
-	}
-	for (;; score--) {
-		cumulated += histogram[score];
-		if (cumulated >= s->esz || !score)
-			break;
-	}
-	s->min_score = score;
-}
-
-/* Cut region @i in two at @sz bytes; both halves keep counts and age.  Room was reserved. */
-static void damon_split_region_at(struct damon_ctx *ctx, size_t i, uint64_t sz)
-{
-	struct damon_region *r = &ctx->regions[i];
-
-	memmove(r + 1, r, (ctx->nr_regions - i) * sizeof(*r));
-	ctx->nr_regions++;
-	r[0].end = r[0].start + sz;
-	r[1].start = r[0].end;
-}
-
-/* True when region @i, or its start, was charged in the previous window already. */
-static bool damos_skip_charged_region(struct damon_ctx *ctx, size_t i, struct damos *s)
-{
-	const struct damon_region *r = &ctx->regions[i];
-	const uint64_t m = ctx->min_region_sz;
-	bool skip = false;
-
-	if (!s->charge_addr_from)
+		return true;
+	damos_roll_charge_window(s, ctx, env);
+	s->stats.effective_quota_bytes = s->esz;
+	/* nobody asks for the score in a window that is used up */
+	if (!s->defaults.any_core && damos_quota_is_full(s, ctx->min_region_sz))
+		return true;
+	memset(&h, 0, sizeof(h));
+	if (!s->defaults.any_core)
+		add_all_regions(&h, ctx, s, kind, left_bp);
+	else if (!add_filtered_regions(&h, ctx, s, kind, left_bp))
 		return false;
-	if (r->end <= s->charge_addr_from) {
-		skip = true;
-	} else if (r->start < s->charge_addr_from) {
-		uint64_t sz = u64_max(align_down(s->charge_addr_from - r->start, m), m);
-
-		skip = true;
-		if (sz < region_sz(r))
-			damon_split_region_at(ctx, i, sz);
-	}
-	if (i == ctx->nr_regions - 1)
-		s->charge_addr_from = 0;
-	return skip;
-}
-
-static void damos_apply_scheme(struct damon_ctx *ctx, size_t i, struct damos *s,
-			       const struct damos_ops *ops)
-{
-	struct damon_region *r = &ctx->regions[i];
-	uint64_t sz = region_sz(r), applied = 0;
-	double elapsed_us = 0.0;
-
-	if (damos_quota_is_set(s) && sz > s->esz - s->charged_sz) {
-		sz = align_down(s->esz - s->charged_sz, ctx->min_region_sz);
-		damon_split_region_at(ctx, i, sz);
-	}
-	applied = ops->apply(ops->data, s->scheme.action, r->start, r->end, &elapsed_us);
-	s->total_charged_us += elapsed_us;
-	s->charged_sz += sz;
-	if (damos_quota_is_full(s, ctx->min_region_sz))
-		s->charge_addr_from = r->end;
-	if (s->scheme.action != DAMOS_STAT)
-		r->age = 0;
-	s->stats.nr_tried++;
-	s->stats.sz_tried_bytes += sz;
-	s->stats.nr_applied += applied > 0;
-	s->stats.sz_applied_bytes += applied;
-}
-
-static void damos_try_scheme(struct damon_ctx *ctx, size_t i, struct damos *s,
-			     const struct damos_ops *ops, uint64_t left_bp)
-{
-	const struct damon_region *r;
-	uint32_t nr;
-
-	if (ctx->passed_samples < s->next_apply_sample || !s->activated)
-		return;
-	if (damos_quota_is_full(s, ctx->min_region_sz))
-		return;
-	if (damos_skip_charged_region(ctx, i, s))
-		return;
-	r = &ctx->regions[i];
-	nr = damon_mvsum(r->nr_accesses, r->last_nr_accesses, left_bp);
-	if (!pattern_matches(r, nr, &s->scheme))
-		return;
-	if (damos_quota_is_set(s) && scheme_score(ctx, r, nr, &s->scheme) < s->min_score)
-		return;
-	damos_apply_scheme(ctx, i, s, ops);
-}
-
-static bool same_information(const struct damon_region *a, const struct damon_region *b)
-{
-	return a->age == b->age && a->nr_accesses == b->nr_accesses &&
-	       a->last_nr_accesses == b->last_nr_accesses;
-}
-
-/* Walk the regions; slices that a quota cut off are joined again where nothing is lost. */
-static bool damos_apply_target(struct damon_ctx *ctx, struct damos *schemes, size_t nr_schemes,
-			       const struct damos_ops *ops, uint64_t left_bp)
-{
-	size_t w = 0;
-
-	/* Each scheme splits at most twice: where its last window ended and where this one does. */
-	if (!damon_reserve(ctx, ctx->nr_regions + 2 * nr_schemes))
-		return false;
-	for (size_t i = 0; i < ctx->nr_regions; i++) {
-		struct damon_region *r = &ctx->regions[i], *prev = w ? &ctx->regions[w - 1] : NULL;
-
-		for (size_t k = 0; k < nr_schemes; k++)
-			damos_try_scheme(ctx, i, &schemes[k], ops, left_bp);
-		if (prev && prev->end == r->start && same_information(prev, r) &&
-		    r->end - prev->start <= ctx->sz_limit) {
-			prev->end = r->end;
-			continue;
-		}
-		ctx->regions[w++] = *r;
-	}
-	ctx->nr_regions = w;
+	s->min_score = min_score_for(&h, s->esz);
 	return true;
 }
 
-bool kdamond_apply_schemes(struct damon_ctx *ctx, struct damos *schemes, size_t nr_schemes,
-			   const struct damos_ops *ops, uint64_t now_us)
+/* True when the region at hand, or its start, was charged in the previous window already. */
+static bool damos_skip_charged_region(struct region_walk *w, struct damos *s)
 {
-	const uint64_t left_bp = damon_left_bp(ctx);
+	const struct damon_region *r = walk_region(w);
+	const uint64_t m = w->ctx->min_region_sz;
+	bool skip = false;
+
+	if (!s->resumes)
+		return false;
+	if (r->target != s->resume_target)
+		return true;
+	if (r->end <= s->resume_addr) {
+		skip = true;
+	} else if (r->start < s->resume_addr) {
+		uint64_t sz = u64_max(align_down(s->resume_addr - r->start, m), m);
+
+		skip = true;
+		if (sz < region_sz(r))
+			walk_split(w, sz);
+	}
+	if (walk_is_last_of_target(w))
+		s->resumes = false;
+	return skip;
+}
+
+static void damos_update_stat(struct damos *s, uint64_t sz, const struct damos_result *result)
+{
+	s->stats.nr_tried++;
+	s->stats.sz_tried_bytes += sz;
+	s->stats.nr_applied += result->applied_bytes > 0;
+	s->stats.sz_applied_bytes += result->applied_bytes;
+	s->stats.sz_ops_filter_passed_bytes += result->filter_passed_bytes;
+}
+
+static void damos_apply_scheme(struct apply_round *round, struct damos *s)
+{
+	struct region_walk *w = &round->walk;
+	struct damon_ctx *ctx = w->ctx;
+	const bool quota_is_set = damos_quota_is_set(s);
+	struct damos_result result = { 0 };
+	struct damon_region *r;
+	uint64_t sz;
+
+	if (quota_is_set && region_sz(walk_region(w)) > s->esz - s->charged_sz &&
+	    !walk_split(w, align_down(s->esz - s->charged_sz, ctx->min_region_sz)))
+		return;
+	if (s->defaults.any_core &&
+	    damos_core_filter_out(&s->scheme, &s->defaults, w, &result.core_allowed))
+		return;
+	r = walk_region(w);
+	sz = region_sz(r);
+	if (damon_ops_has_action(ctx->ops_id, s->scheme.action))
+		round->env->ops->apply(round->env->data, ctx, &s->scheme, r, &result);
+	damos_charge_quota(s, sz, &result);
+	if (quota_is_set)
+		DT_VERIFY_CHARGE(s);
+	if (damos_quota_is_full(s, ctx->min_region_sz)) {
+		s->resumes = true;
+		s->resume_target = r->target;
+		s->resume_addr = r->end;
+	}
+	if (s->scheme.action != DAMOS_STAT)
+		r->age = 0;
+	damos_update_stat(s, sz, &result);
+}
+
+static bool damos_valid_target(const struct apply_round *round, size_t k)
+{
+	const struct damon_region *r = walk_region(&round->walk);
+	const uint32_t nr = nr_accesses_of(r, round->left_bp);
+	const struct damos *s = round->due[k];
+
+	if (!pattern_matches(r, nr, &s->scheme))
+		return false;
+	return !s->min_score || !damos_quota_is_set(s) ||
+	       scheme_score(round->walk.ctx, r, nr, &s->scheme, round->kind[k]) >= s->min_score;
+}
+
+static void damos_try_scheme(struct apply_round *round, size_t k)
+{
+	struct damos *s = round->due[k];
+
+	if (damos_quota_is_full(s, round->walk.ctx->min_region_sz))
+		return;
+	if (damos_skip_charged_region(&round->walk, s))
+		return;
+	if (s->scheme.max_nr_snapshots && s->scheme.max_nr_snapshots <= s->stats.nr_snapshots)
+		return;
+	if (damos_valid_target(round, k))
+		damos_apply_scheme(round, s);
+	if (walk_is_last_of_target(&round->walk))
+		s->stats.nr_snapshots++;
+}
+
+/* A target that is gone cannot be where charging goes on. */
+static void forget_gone_target(const struct damon_ctx *ctx, struct damos *s)
+{
+	size_t i;
+
+	if (!s->resumes)
+		return;
+	i = damon_first_region(ctx, s->resume_target);
+	s->resumes = i < ctx->nr_regions && ctx->regions[i].target == s->resume_target;
+}
+
+/* Walk the regions; slices that a quota cut off are joined again where nothing is lost. */
+static bool damos_apply_all(struct apply_round *round)
+{
+	struct region_walk *w = &round->walk;
+
+	while (walk_next(w)) {
+		for (size_t k = 0; k < round->nr_due; k++)
+			damos_try_scheme(round, k);
+		walk_keep(w);
+	}
+	walk_end(w);
+	DT_VERIFY(w->ctx);
+	return !w->out_of_memory;
+}
+
+static void take_turn(struct apply_round *round, struct damos *s)
+{
+	const struct damon_ctx *ctx = round->walk.ctx;
+
+	forget_gone_target(ctx, s);
+	/* a quota that is full now stays so for this round */
+	if (damos_quota_is_full(s, ctx->min_region_sz))
+		return;
+	round->kind[round->nr_due] = damos_score_kind(ctx->ops_id, s->scheme.action);
+	round->due[round->nr_due++] = s;
+}
+
+bool kdamond_apply_schemes(struct damon_ctx *ctx, struct damos *schemes, size_t nr_schemes,
+			   const struct damos_env *env)
+{
+	struct apply_round round = { .env = env, .left_bp = damon_left_bp(ctx) };
 	bool any_due = false;
 
+	round.walk = (struct region_walk){ .ctx = ctx };
 	for (size_t k = 0; k < nr_schemes; k++) {
-		struct damos *s = &schemes[k];
-
-		if (ctx->passed_samples < s->next_apply_sample || !s->activated)
+		if (!damos_is_due(&schemes[k], ctx))
 			continue;
 		any_due = true;
-		damos_adjust_quota(ctx, s, left_bp, now_us);
+		if (!damos_adjust_quota(ctx, &schemes[k], round.left_bp, env))
+			return false;
+		take_turn(&round, &schemes[k]);
 	}
 	if (!any_due)
 		return true;
-	if (!damos_apply_target(ctx, schemes, nr_schemes, ops, left_bp))
+	round.walk.join_limit = damon_region_sz_limit(ctx);
+	if (!damos_apply_all(&round))
 		return false;
-	for (size_t k = 0; k < nr_schemes; k++) {
-		schemes[k].stats.effective_quota_bytes = schemes[k].esz;
+	for (size_t k = 0; k < nr_schemes; k++)
 		if (ctx->passed_samples >= schemes[k].next_apply_sample)
 			damos_set_next_apply_sample(&schemes[k], ctx);
-	}
 	return true;
 }

@@ -8,50 +8,53 @@
 #ifndef DT_SCHEMES_H
 #define DT_SCHEMES_H
 
-#include "monitor.h"
-#include "scheme.h"
+#include "filters.h"
+#include "ops.h"
 
-#define DAMOS_MAX_SCORE 99
+#define SIM_MAX_SCHEMES 8
 
 struct damos {
 	struct scheme scheme;
 	struct scheme_stats stats;
 	uint64_t next_apply_sample;
 	bool activated;
+	struct filter_defaults defaults;
 
 	/* quota: the running charge window, and all windows before it */
 	uint64_t esz;
+	uint64_t esz_bp;
 	uint64_t charged_sz;
 	uint64_t charged_from_us;
 	bool window_open;
+	uint64_t window_tried_sz;
 	uint64_t total_charged_sz;
 	double total_charged_us;
 	uint32_t min_score;
-	/* where the previous window's charging stopped; 0 when there is no such place */
-	uint64_t charge_addr_from;
-};
-
-/* How the operations set acts on memory. */
-struct damos_ops {
-	void *data;
-	/* Returns bytes applied; adds the CPU time spent to @elapsed_us. */
-	uint64_t (*apply)(void *data, enum damos_action action, uint64_t start, uint64_t end,
-			  double *elapsed_us);
+	/* each goal's pressure at its last evaluation; the largest number before the first */
+	uint64_t last_psi_total_us[SCHEME_MAX_GOALS];
+	/* where the previous window's charging stopped, if it did */
+	bool resumes;
+	uint32_t resume_target;
+	uint64_t resume_addr;
 };
 
 /* NULL, or what is wrong with @scheme. */
 const char *damos_validate(const struct scheme *scheme);
+/* NULL, or what of @scheme the operations set does not admit. */
+const char *damos_validate_for_ops(const struct scheme *scheme, enum damon_ops_id id);
+/* Whether the operations set carries @action out; others are counted and do nothing. */
+bool damon_ops_has_action(enum damon_ops_id id, enum damos_action action);
 
 void damos_init(struct damos *s, const struct scheme *scheme, const struct damon_ctx *ctx);
 /* Commit new parameters to a running scheme: statistics and charge state stay. */
 void damos_commit(struct damos *s, const struct scheme *scheme);
+/* Commit only the goals of @scheme; pressure is measured anew. */
+void damos_commit_goals(struct damos *s, const struct scheme *scheme);
+void damos_set_next_apply_sample(struct damos *s, const struct damon_ctx *ctx);
 /* Microseconds to wait until the watermarks are looked at again; 0 when active. */
 uint64_t damos_wmark_wait_us(struct damos *s, uint64_t free_permille);
-uint32_t damon_hot_score(const struct damon_region *r, uint32_t nr_accesses,
-			 const struct damon_attrs *attrs, uint32_t weight_nr_accesses,
-			 uint32_t weight_age);
 /* Apply every scheme that is due.  False when memory is out. */
 bool kdamond_apply_schemes(struct damon_ctx *ctx, struct damos *schemes, size_t nr_schemes,
-			   const struct damos_ops *ops, uint64_t now_us);
+			   const struct damos_env *env);
 
 #endif

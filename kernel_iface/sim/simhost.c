@@ -16,8 +16,6 @@
 #define SMALL_RANGE_BYTES (132ULL << 10)
 /* Memory that does not fit between them, beyond 1 TiB, pushes what lies above it away. */
 #define MIN_GAP_BYTES (1ULL << 30)
-/* Watermarks are looked at again after this at the latest, so that time does not overflow. */
-#define MAX_SLEEP_US (1ULL << 60)
 
 const struct param profile_params[NR_PROFILE_PARAMS] = {
 	/* memory of the host over the tenant's footprint */
@@ -45,6 +43,8 @@ const struct param profile_params[NR_PROFILE_PARAMS] = {
 	[PROFILE_GAP_SHARE] = { "gap_share", 0, 0.15, 0, 4, false },
 };
 
+static const struct damon_ops sim_ops;
+
 void sim_host_init(struct sim_host *h)
 {
 	memset(h, 0, sizeof(*h));
@@ -55,7 +55,7 @@ void sim_host_destroy(struct sim_host *h)
 	workload_destroy(&h->workload);
 	program_put(h->spec.program);
 	memory_destroy(&h->memory);
-	damon_destroy_ctx(&h->damon);
+	damon_destroy_ctx(&h->kdamond.ctx);
 	free(h->snapshot_regions);
 	memset(h, 0, sizeof(*h));
 }
@@ -121,37 +121,30 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
 		return false;
 
 	h->sampler = sampler;
-	h->nr_schemes = 0;
 	heap_end = HEAP_START + SMALL_RANGE_BYTES +
 		   align_down((uint64_t)(h->profile[PROFILE_GAP_SHARE] *
 					 w->params[WL_FOOTPRINT_BYTES]), DAMON_MIN_REGION_SZ);
 	h->range_start = u64_max(MAPPING_START, heap_end + MIN_GAP_BYTES);
 	h->range_end = h->range_start + nr_blocks * block_bytes;
 	stack_start = u64_max(STACK_START, h->range_end + MIN_GAP_BYTES);
-	h->now_us = h->asked_us = h->asleep_until_us = 0;
+	h->now_us = 0;
 	h->next_workload_us = WORKLOAD_TICK_US;
 	h->next_memory_us = MEMORY_TICK_US;
-	h->interference_us = h->busy_us = h->pressure_us = h->region_aggregations = 0.0;
+	h->interference_us = h->busy_us = h->pressure_us = 0.0;
 
 	if (!workload_start(w, &h->memory, h->spec.program))
 		return false;
 
-	damon_init_ctx(&h->damon, attrs, rng_u64(&w->rng));
+	kdamond_init(&h->kdamond, &sim_ops, h, attrs, rng_u64(&w->rng));
 	memcpy(ranges, (uint64_t[6]){ HEAP_START, heap_end, h->range_start, h->range_end,
 				      stack_start, stack_start + SMALL_RANGE_BYTES },
 	       sizeof(ranges));
-	return damon_set_regions(&h->damon, ranges, 3) && damon_apply_min_nr_regions(&h->damon);
+	return damon_set_regions(&h->kdamond.ctx, 0, ranges, 3) && kdamond_start(&h->kdamond, 0);
 }
 
 void sim_host_set_schemes(struct sim_host *h, const struct scheme *schemes, size_t nr)
 {
-	for (size_t i = 0; i < nr; i++) {
-		if (i < h->nr_schemes)
-			damos_commit(&h->schemes[i], &schemes[i]);
-		else
-			damos_init(&h->schemes[i], &schemes[i], &h->damon);
-	}
-	h->nr_schemes = nr;
+	kdamond_commit_schemes(&h->kdamond, schemes, nr);
 }
 
 static double compressed_pool_pages(const struct sim_host *h)
@@ -183,18 +176,19 @@ static void charge_kdamond(struct sim_host *h, double us)
 	h->interference_us += us * fmin(h->workload.busy_threads / cpus, 1.0);
 }
 
-static uint64_t apply_action(void *data, enum damos_action action, uint64_t start,
-			     uint64_t end, double *elapsed_us)
+static void apply_scheme(void *data, struct damon_ctx *ctx, const struct scheme *scheme,
+			 const struct damon_region *r, struct damos_result *result)
 {
 	struct sim_host *h = data;
 
-	if (action != DAMOS_PAGEOUT)
-		return 0;
-	*elapsed_us = memory_page_out(&h->memory, block_of(h, start), block_of(h, end),
-				      h->now_us);
-	charge_kdamond(h, *elapsed_us);
+	(void)ctx;
+	if (scheme->action != DAMOS_PAGEOUT)
+		return;
+	result->elapsed_us = memory_page_out(&h->memory, block_of(h, r->start),
+					     block_of(h, r->end), h->now_us);
+	charge_kdamond(h, result->elapsed_us);
 	/* As with the kernel's page-out by address: what was walked counts as applied. */
-	return end - start;
+	result->applied_bytes = region_sz(r);
 }
 
 /* Sum over @nr samples of each region's access checks, one draw a region. */
@@ -206,8 +200,8 @@ static void sample_binomial(struct sim_host *h, uint32_t nr)
 
 	if (h->binomial.n != nr)
 		binomial_init(&h->binomial, nr);
-	for (size_t i = 0; i < h->damon.nr_regions; i++) {
-		struct damon_region *r = &h->damon.regions[i];
+	for (size_t i = 0; i < h->kdamond.ctx.nr_regions; i++) {
+		struct damon_region *r = &h->kdamond.ctx.regions[i];
 		double after, mean;
 
 		if (r->end <= h->range_start || r->start >= h->range_end)
@@ -219,7 +213,7 @@ static void sample_binomial(struct sim_host *h, uint32_t nr)
 		before = after;
 		before_addr = r->end;
 		if (mean > 0.0)
-			r->nr_accesses += binomial_draw(&h->binomial, &h->damon.rng,
+			r->nr_accesses += binomial_draw(&h->binomial, &h->kdamond.ctx.rng,
 							mean < 1.0 ? mean : 1.0);
 	}
 }
@@ -230,22 +224,25 @@ static void sample_per_check(struct sim_host *h, uint32_t nr)
 	const struct memory *m = &h->memory;
 
 	for (uint32_t k = 0; k < nr; k++) {
-		for (size_t i = 0; i < h->damon.nr_regions; i++) {
-			struct damon_region *r = &h->damon.regions[i];
-			uint64_t addr = r->start + rng_below(&h->damon.rng, region_sz(r));
+		for (size_t i = 0; i < h->kdamond.ctx.nr_regions; i++) {
+			struct damon_region *r = &h->kdamond.ctx.regions[i];
+			uint64_t addr = r->start + rng_below(&h->kdamond.ctx.rng, region_sz(r));
 			double block = block_of(h, addr);
 
 			if (addr < h->range_start || addr >= h->range_end)
 				continue;
-			r->nr_accesses += rng_unit(&h->damon.rng) <
+			r->nr_accesses += rng_unit(&h->kdamond.ctx.rng) <
 				(double)m->blocks[(size_t)block].access_probability;
 		}
 	}
 }
 
-static void sample(struct sim_host *h, uint64_t nr)
+static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 {
-	charge_kdamond(h, (double)(h->damon.nr_regions * nr) * h->profile[PROFILE_CHECK_US]);
+	struct sim_host *h = data;
+
+	(void)ctx;
+	charge_kdamond(h, (double)(h->kdamond.ctx.nr_regions * nr) * h->profile[PROFILE_CHECK_US]);
 	while (nr) {
 		uint32_t part = nr > BINOMIAL_MAX_N ? BINOMIAL_MAX_N : (uint32_t)nr;
 
@@ -257,75 +254,40 @@ static void sample(struct sim_host *h, uint64_t nr)
 	}
 }
 
-static uint32_t max_nr_accesses(const struct damon_ctx *damon)
+static uint64_t free_mem_permille(void *data)
 {
-	uint32_t max = 0;
+	const struct sim_host *h = data;
 
-	for (size_t i = 0; i < damon->nr_regions; i++)
-		if (damon->regions[i].nr_accesses > max)
-			max = damon->regions[i].nr_accesses;
-	return max;
+	return (uint64_t)(free_pages(h) * 1000.0 / h->memory_total_pages);
 }
 
-static void reset_aggregated(struct damon_ctx *damon)
+/* The metrics of this memory; what there is none of is 0. */
+static uint64_t goal_value(void *data, struct damon_ctx *ctx, const struct scheme *scheme,
+			   const struct quota_goal *goal)
 {
-	for (size_t i = 0; i < damon->nr_regions; i++) {
-		damon->regions[i].last_nr_accesses = damon->regions[i].nr_accesses;
-		damon->regions[i].nr_accesses = 0;
+	const struct sim_host *h = data;
+	const double free_bp = free_pages(h) * 1e4 / h->memory_total_pages;
+
+	(void)ctx;
+	(void)scheme;
+	switch (goal->metric) {
+	case DAMOS_GOAL_SOME_MEM_PSI_US:
+		return (uint64_t)h->pressure_us;
+	case DAMOS_GOAL_NODE_MEM_FREE_BP:
+		return goal->nid ? 10000 : (uint64_t)free_bp;
+	case DAMOS_GOAL_NODE_MEM_USED_BP:
+		return goal->nid ? 0 : (uint64_t)(1e4 - free_bp);
+	default:
+		return 0;
 	}
 }
 
-/* What kdamond does after a sampling interval, in its order. */
-static bool kdamond_step(struct sim_host *h)
-{
-	struct damon_ctx *damon = &h->damon;
-	const struct damos_ops ops = { .data = h, .apply = apply_action };
-	const bool aggregated = damon->passed_samples >= damon->next_aggr_sample;
-
-	if (aggregated) {
-		h->region_aggregations += (double)damon->nr_regions;
-		kdamond_merge_regions(damon, max_nr_accesses(damon) / 10, damon->sz_limit);
-		if (!damon_apply_min_nr_regions(damon))
-			return false;
-	}
-	if (!kdamond_apply_schemes(damon, h->schemes, h->nr_schemes, &ops, h->now_us))
-		return false;
-	if (!aggregated)
-		return true;
-	damon->next_aggr_sample += damon_nr_samples_per_aggr(&damon->attrs);
-	reset_aggregated(damon);
-	return kdamond_split_regions(damon);
-}
-
-/* Microseconds until kdamond looks at the watermarks again; 0 when a scheme is active. */
-static uint64_t wait_activation(struct sim_host *h)
-{
-	const double permille = free_pages(h) * 1000.0 / h->memory_total_pages;
-	uint64_t min_wait_us = UINT64_MAX;
-
-	for (size_t i = 0; i < h->nr_schemes; i++) {
-		uint64_t wait_us = damos_wmark_wait_us(&h->schemes[i], (uint64_t)permille);
-
-		if (wait_us < min_wait_us)
-			min_wait_us = wait_us;
-	}
-	return h->nr_schemes ? min_wait_us : 0;
-}
-
-/* Samples until something happens: an aggregation, a scheme, the load, memory, or the end. */
-static uint64_t samples_to_next_event(const struct sim_host *h, uint64_t until_us)
-{
-	const uint64_t sample_us = h->damon.attrs.sample_us;
-	uint64_t next = h->damon.next_aggr_sample, by_time;
-
-	for (size_t i = 0; i < h->nr_schemes; i++)
-		if (h->schemes[i].activated)
-			next = u64_min(next, h->schemes[i].next_apply_sample);
-	next = next > h->damon.passed_samples ? next - h->damon.passed_samples : 1;
-	by_time = u64_min(u64_min(h->next_workload_us, h->next_memory_us), until_us) - h->now_us;
-	by_time = (by_time + sample_us - 1) / sample_us;
-	return u64_min(next, by_time ? by_time : 1);
-}
+static const struct damon_ops sim_ops = {
+	.check_accesses = check_accesses,
+	.apply = apply_scheme,
+	.goal_value = goal_value,
+	.free_mem_permille = free_mem_permille,
+};
 
 static void pass_time(struct sim_host *h, uint64_t us)
 {
@@ -348,23 +310,11 @@ static void run_workload(struct sim_host *h)
 
 static bool advance_to_event(struct sim_host *h, uint64_t until_us)
 {
-	uint64_t samples;
+	uint64_t next_us = u64_min(u64_min(h->next_workload_us, h->next_memory_us),
+				   u64_min(kdamond_next_event_us(&h->kdamond), until_us));
 
-	if (h->now_us >= h->asleep_until_us)
-		h->asleep_until_us = h->now_us + u64_min(wait_activation(h), MAX_SLEEP_US);
-	if (h->now_us < h->asleep_until_us) {
-		uint64_t next_us = u64_min(u64_min(h->next_workload_us, h->next_memory_us),
-					   u64_min(h->asleep_until_us, until_us));
-
-		pass_time(h, next_us - h->now_us);
-		run_workload(h);
-		return true;
-	}
-	samples = samples_to_next_event(h, until_us);
-	sample(h, samples);
-	h->damon.passed_samples += samples;
-	pass_time(h, samples * h->damon.attrs.sample_us);
-	if (!kdamond_step(h))
+	pass_time(h, next_us - h->now_us);
+	if (!kdamond_run(&h->kdamond, h->now_us))
 		return false;
 	run_workload(h);
 	return true;
@@ -376,9 +326,8 @@ bool sim_host_advance(struct sim_host *h, uint64_t us)
 	const uint64_t start_us = h->now_us;
 	double stall_us;
 
-	h->asked_us += us;
-	while (h->now_us < h->asked_us)
-		if (!advance_to_event(h, h->asked_us))
+	while (h->now_us < start_us + us)
+		if (!advance_to_event(h, start_us + us))
 			return false;
 	memory_settle(&h->memory, h->now_us);
 	stall_us = h->memory.stall_us - stall_before_us;
@@ -396,7 +345,7 @@ static uint64_t bytes_of(double pages)
 
 static bool snapshot_regions(struct sim_host *h, struct snapshot *snapshot)
 {
-	const struct damon_ctx *damon = &h->damon;
+	const struct damon_ctx *damon = &h->kdamond.ctx;
 	const uint64_t left_bp = damon_left_bp(damon);
 
 	if (h->snapshot_capacity < damon->nr_regions) {
@@ -430,8 +379,8 @@ bool sim_host_snapshot(struct sim_host *h, struct snapshot *s)
 
 	*s = (struct snapshot){
 		.time_us = h->now_us,
-		.sample_us = h->damon.attrs.sample_us,
-		.aggr_us = h->damon.attrs.aggr_us,
+		.sample_us = h->kdamond.ctx.attrs.sample_us,
+		.aggr_us = h->kdamond.ctx.attrs.aggr_us,
 		.resident_bytes = bytes_of(memory_resident(m)),
 		.swapped_bytes = bytes_of(m->compressed + m->swapped),
 		.compressed_bytes = bytes_of(compressed_pool_pages(h)),
@@ -446,8 +395,8 @@ bool sim_host_snapshot(struct sim_host *h, struct snapshot *s)
 		.swap_in_us = (has_pool ? m->costs.compressed_in_us : m->costs.swap_in_us) *
 			      h->profile[PROFILE_SWAP_IN_ERROR],
 	};
-	if (h->nr_schemes)
-		s->stats = h->schemes[0].stats;
+	if (h->kdamond.nr_schemes)
+		s->stats = h->kdamond.schemes[0].stats;
 	return snapshot_regions(h, s);
 }
 

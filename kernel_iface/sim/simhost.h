@@ -4,11 +4,10 @@
 #define DT_SIMHOST_H
 
 #include "binomial.h"
-#include "schemes.h"
+#include "kdamond.h"
 #include "snapshot.h"
 #include "workload.h"
 
-#define SIM_MAX_SCHEMES 8
 #define SIM_MAX_BLOCKS 4096
 
 /* How accesses are checked: each one, or all of a window in one draw. */
@@ -64,24 +63,18 @@ struct sim_host {
 	enum sampler sampler;
 	struct workload workload;
 	struct memory memory;
-	struct damon_ctx damon;
-	struct damos schemes[SIM_MAX_SCHEMES];
-	size_t nr_schemes;
+	struct kdamond kdamond;
 	struct binomial binomial;
 
 	uint64_t range_start;
 	uint64_t range_end;
 	uint64_t now_us;
-	/* how far the caller wanted time to go; now_us moves on in whole samples */
-	uint64_t asked_us;
-	uint64_t asleep_until_us;
 	uint64_t next_workload_us;
 	uint64_t next_memory_us;
 	double memory_total_pages;
 	double interference_us;
 	double busy_us;
 	double pressure_us;
-	double region_aggregations;
 
 	struct snapshot_region *snapshot_regions;
 	size_t snapshot_capacity;

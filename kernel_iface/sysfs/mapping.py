@@ -5,7 +5,15 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
-from damon_tuner.kernel_iface.host import Context, Region, Scheme, SchemeStats
+from damon_tuner.errors import KernelRejectedError
+from damon_tuner.kernel_iface.host import (
+    Context,
+    GoalTuner,
+    IntervalsGoal,
+    Region,
+    Scheme,
+    SchemeStats,
+)
 
 Files = dict[str, str]
 """Texts by path, relative to the directory they belong to."""
@@ -65,8 +73,35 @@ NEEDED_SCHEME_FILES = {
 }
 
 
+# What this room does not write yet, and the kernel's default, which it leaves in force.
+_UNSTAGED_CONTEXT: dict[str, Any] = {"attrs.intervals_goal": IntervalsGoal(), "attrs.probes": ()}
+_UNSTAGED_SCHEME: dict[str, Any] = {
+    "quota.goals": (),
+    "quota.goal_tuner": GoalTuner.CONSIST,
+    "quota.fail_charge_num": 0,
+    "quota.fail_charge_denom": 0,
+    "filters": (),
+    "target_nid": -1,
+    "dests": (),
+    "max_nr_snapshots": 0,
+}
+
+
+def _require_defaults(table: dict[str, Any], value: Any) -> None:
+    for field, default in table.items():
+        if attrgetter(field)(value) != default:
+            raise KernelRejectedError(
+                f"{field} cannot be set on a real host yet: leave it at {default!r}"
+            )
+
+
 def context_files(context: Context) -> Files:
-    """Return the files of a context, without those of its target."""
+    """Return the files of a context, without those of its target.
+
+    Raises:
+        KernelRejectedError: the context asks for something that is not written yet.
+    """
+    _require_defaults(_UNSTAGED_CONTEXT, context)
     return _files(CONTEXT_FILES, context)
 
 
@@ -82,7 +117,12 @@ def target_files(context: Context, ranges: tuple[tuple[int, int], ...]) -> Files
 
 
 def scheme_files(scheme: Scheme) -> Files:
-    """Return the files of one scheme."""
+    """Return the files of one scheme.
+
+    Raises:
+        KernelRejectedError: the scheme asks for something that is not written yet.
+    """
+    _require_defaults(_UNSTAGED_SCHEME, scheme)
     return _files(SCHEME_FILES, scheme)
 
 

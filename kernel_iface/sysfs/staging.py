@@ -31,11 +31,12 @@ class SchemeStaging:
         defaults, so that everything is written again.
         """
         written: list[str] = []
+        wanted = [scheme_files(scheme) for scheme in schemes]
         if len(schemes) != len(self._held):
             self.resize(len(schemes))
             written.append(f"nr_schemes={len(schemes)}")
-        for index, scheme in enumerate(schemes):
-            for path, text in scheme_files(scheme).items():
+        for index, files in enumerate(wanted):
+            for path, text in files.items():
                 if self._held[index].get(path) != text:
                     self._write(index, path, text)
                     written.append(f"{index}/{path}={text}")

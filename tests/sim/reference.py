@@ -12,6 +12,9 @@ class Region(NamedTuple):
     nr_accesses: int
     last_nr_accesses: int
     age: int
+    target: int = 0
+    hits: bytes = bytes(4)
+    last_hits: bytes = bytes(4)
 
     @property
     def size(self) -> int:
@@ -39,6 +42,7 @@ def merge_once(regions: Sequence[Region], threshold: int, sz_limit: int) -> list
         previous = merged[-1] if merged else None
         if (
             previous is not None
+            and previous.target == region.target
             and previous.end == region.start
             and abs(previous.nr_accesses - region.nr_accesses) <= threshold
             and previous.size + region.size <= sz_limit

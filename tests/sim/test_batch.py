@@ -21,6 +21,7 @@ from damon_tuner import _core
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme, Watermarks
 
 from .helpers import cold_spec, page_out, running
+from .reference import Region
 
 NR_FEATURES = len(_core.OBSERVATION_NAMES)
 NR_KNOBS = len(_core.KNOB_NAMES)
@@ -222,7 +223,7 @@ def test_a_refused_call_changes_nothing(name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ({"action": "hugepage"}, ValueError),
+        ({"action": "hugepages"}, ValueError),
         ({"action": None}, ValueError),
         ({"pattern": AccessPattern(min_age=3, max_age=2)}, ValueError),
         ({"pattern": AccessPattern(min_sz_bytes=2, max_sz_bytes=1)}, ValueError),
@@ -358,7 +359,7 @@ def test_refused_regions_leave_those_before() -> None:
     monitor.set_regions([(0, 4096, 1, 2, 3)])
     with pytest.raises(ValueError, match="in order"):
         monitor.set_regions([(0, 4096, 9, 9, 9), (0, 4096, 9, 9, 9)])
-    assert monitor.regions() == [(0, 4096, 1, 2, 3)]
+    assert monitor.regions() == [Region(0, 4096, 1, 2, 3)]
 
 
 class Stepping:

@@ -6,6 +6,8 @@ import pytest
 
 from damon_tuner import _core
 
+from .reference import Region
+
 
 def test_merge_joins_neighbours_of_similar_frequency() -> None:
     monitor = _core.Monitor()
@@ -37,7 +39,7 @@ def test_merging_two_weighs_counts_and_ages_by_size() -> None:
     # steady regions: the merge that joins them first makes them one interval older
     monitor.set_regions([(0, 100, 10, 10, 8), (100, 300, 20, 20, 20)])
     monitor.merge(10, 9999)
-    assert monitor.regions() == [(0, 300, 16, 10, 17)]
+    assert monitor.regions() == [Region(0, 300, 16, 10, 17)]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_new_intervals_convert_counts(sample_us: int, aggr_us: int, expected: in
     monitor.set_regions([(0, 4096, 15, 15, 0)])
     monitor.set_passed_samples(100)
     monitor.set_attrs(sample_us, aggr_us)
-    assert monitor.regions() == [(0, 4096, expected, expected, 0)]
+    assert monitor.regions() == [Region(0, 4096, expected, expected, 0)]
 
 
 def test_new_intervals_convert_ages_and_restart_a_running_aggregation() -> None:
@@ -71,7 +73,7 @@ def test_new_intervals_convert_ages_and_restart_a_running_aggregation() -> None:
     monitor.set_regions([(0, 4096, 15, 20, 30)])
     monitor.set_passed_samples(50)
     monitor.set_attrs(10, 2_000)
-    assert monitor.regions() == [(0, 4096, 0, 40, 15)]
+    assert monitor.regions() == [Region(0, 4096, 0, 40, 15)]
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from damon_tuner.errors import KernelRejectedError
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
     Context,
+    Dest,
+    Filter,
+    FilterType,
+    GoalMetric,
+    GoalTuner,
+    IntervalsGoal,
+    MonitoringAttrs,
+    Probe,
     Quota,
+    QuotaGoal,
     Scheme,
     WatermarkMetric,
     Watermarks,
 )
 from damon_tuner.kernel_iface.sysfs import SysfsHost
-from damon_tuner.kernel_iface.sysfs.mapping import SCHEME_FILES, scheme_files
+from damon_tuner.kernel_iface.sysfs.mapping import SCHEME_FILES, context_files, scheme_files
 
 from .fake_damon_files import SCHEME
 from .fake_kernel import PID, FakeKernel
@@ -75,3 +88,32 @@ def test_the_kernel_runs_what_was_applied_last(changes):
             host.apply(schemes)
             assert committed_schemes(kernel) == schemes
     assert kernel.sysfs == found
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"quota": Quota(goals=(QuotaGoal(GoalMetric.USER_INPUT, 1),))}, "quota.goals"),
+        ({"quota": Quota(goal_tuner=GoalTuner.TEMPORAL)}, "quota.goal_tuner"),
+        ({"quota": Quota(fail_charge_denom=2)}, "quota.fail_charge_denom"),
+        ({"filters": (Filter(FilterType.ANON),)}, "filters"),
+        ({"target_nid": 1}, "target_nid"),
+        ({"dests": (Dest(1, 1),)}, "dests"),
+        ({"max_nr_snapshots": 1}, "max_nr_snapshots"),
+    ],
+)
+def test_what_is_not_written_yet_is_refused(change, field):
+    with pytest.raises(KernelRejectedError, match=f"^{field} cannot be set"):
+        scheme_files(replace(Scheme(Action.STAT), **change))
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"intervals_goal": IntervalsGoal(400, 3, 5_000, 10_000_000)}, "attrs.intervals_goal"),
+        ({"probes": (Probe(),)}, "attrs.probes"),
+    ],
+)
+def test_attributes_that_are_not_written_yet_are_refused(change, field):
+    with pytest.raises(KernelRejectedError, match=f"^{field} cannot be set"):
+        context_files(Context(pid=1, attrs=MonitoringAttrs(**change)))
