@@ -14,7 +14,7 @@ SANITIZE = [
     "-g",
 ]
 # Where the C code and its headers are.
-CODE = ("damon_tuner/binding", "kernel_iface/sim", "policies/decide")
+CODE = ("damon_tuner/binding", "kernel_iface/calibrate", "kernel_iface/sim", "policies/decide")
 
 sanitize = SANITIZE if os.environ.get("DAMON_TUNER_SANITIZE") else []
 # Checks what must always hold, and ends the program where it does not.

@@ -11,7 +11,7 @@ from damon_tuner.benchmarks.figure import Figure
 def measure(
     group: str, policy: Path, budget: float, seeds: int, threads: int, reuse: Path | None
 ) -> Sequence[Figure]:
-    """Measure ``group`` (sim, env, score or kernel); ``reuse`` reads an earlier demo instead."""
+    """Measure ``group``, a choice of ``damon-tuner figures``; ``reuse`` reads an earlier demo."""
     if group == "sim":
         from damon_tuner.benchmarks.speed import sim_figures
 
@@ -26,6 +26,10 @@ def measure(
 
         network = load_policy(policy).network()
         return score_figures(run_score(network, budget=budget, seeds=seeds, nr_threads=threads))
+    if group == "calibrate":
+        from damon_tuner.benchmarks.calibrate import calibrate_figures
+
+        return calibrate_figures()
     return _kernel(policy, budget, reuse)
 
 

@@ -228,3 +228,41 @@ def hot_score(
     /,
 ) -> int: ...
 def binomial(n: int, p: float, nr_draws: int, seed: int, /) -> list[int]: ...
+def bench_address(memory: Buffer, /) -> int: ...
+def bench_fill(memory: Buffer, pattern: int, /) -> None: ...
+def bench_random_ns(
+    memory: Buffer, nr_accesses: int, nr_chains: Literal[1, 8], pattern: int, seed: int, /
+) -> int:
+    """CPU nanoseconds of reads of random lines; in a chain each waits for the one before.
+
+    ``memory`` is filled with ``pattern``; its size is a power of two. Like every function here
+    that takes time, it runs without the GIL.
+    """
+
+def bench_copy_ns(to: Buffer, source: Buffer, repeats: int, /) -> int:
+    """Nanoseconds to copy all of it, ``repeats`` times."""
+
+def bench_copy_pages_ns(to: Buffer, source: Buffer, nr_pages: int, seed: int, /) -> int:
+    """CPU nanoseconds to copy as many pages as there are, in random order."""
+
+def bench_touch_ns(memory: Buffer, step_bytes: int, /) -> int:
+    """CPU nanoseconds to write one byte every ``step_bytes``."""
+
+def bench_bind_node(memory: Buffer, node: int, /) -> None:
+    """Take what is not yet touched from ``node`` alone; raises ``OSError``."""
+
+def bench_move_pages(memory: Buffer, unit_bytes: int, node: int, /) -> tuple[int, int]:
+    """Move every unit to ``node``, or look with -1.
+
+    Returns nanoseconds, and how many are there now (with -1: in memory at all). Raises
+    ``OSError``.
+    """
+
+def bench_compression(pages: Buffer, page_bytes: int, /) -> tuple[int, int, int, int]:
+    """Compress and restore each page.
+
+    Returns nanoseconds of both, how many pages became smaller, and their bytes in all.
+    """
+
+def lz_compress(data: Buffer, max_bytes: int, /) -> bytes | None: ...
+def lz_decompress(data: Buffer, max_bytes: int, /) -> bytes | None: ...

@@ -8,11 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from damon_tuner import __version__
 from damon_tuner.benchmarks.kernel_demo import DEFAULT_OUT, DEFAULT_SECONDS
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
+
+if TYPE_CHECKING:
+    from damon_tuner.benchmarks.score import WorkloadSets
 
 PRETRAINED = Path(__file__).parent / "policies" / "pretrained" / "reclaim.safetensors"
 
@@ -61,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_run(commands)
     _add_kernel_demo(commands)
+    _add_calibrate(commands)
     _add_figures(commands)
     return parser
 
@@ -130,6 +135,15 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         help="train on this workload file instead of the bundled families; may be repeated",
     )
+    _add_profile_option(parser)
+
+
+def _add_profile_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--profile",
+        metavar="HOST",
+        help="simulate this host: a file that calibrate wrote, or a bundled profile's name",
+    )
 
 
 def _add_tune(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -167,6 +181,7 @@ def _add_evaluate(commands: _Commands[argparse.ArgumentParser]) -> None:
         action="append",
         help="compare on this workload file instead of the bundled ones; may be repeated",
     )
+    _add_profile_option(parser)
     parser.add_argument("--json", action="store_true", help="print every episode as a JSON line")
     parser.set_defaults(run=_evaluate)
 
@@ -224,11 +239,31 @@ def _add_kernel_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser.set_defaults(run=_kernel_demo)
 
 
+def _add_calibrate(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "calibrate",
+        "measure this host and write a profile of it for the simulator",
+        "Measures on memory of its own; changes nothing on the host, and needs no privileges.",
+    )
+    parser.add_argument("--out", type=Path, default=Path("host.toml"), help="the profile to write")
+    parser.add_argument("--quick", action="store_true", help="seconds, with less memory and runs")
+    parser.add_argument(
+        "--max-mib",
+        type=_positive,
+        help="memory to use (default: a quarter of what is available, at most 2048)",
+    )
+    parser.add_argument("--json", action="store_true", help="print each value as a JSON line")
+    parser.set_defaults(run=_calibrate)
+
+
 def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser = _command(
         commands, "figures", "measure, and print one JSON object a line for each figure"
     )
-    parser.add_argument("group", choices=("sim", "env", "score", "kernel"), help="what to measure")
+    parser.add_argument(
+        "group", choices=("sim", "env", "score", "kernel", "calibrate"), help="what to measure"
+    )
     parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     parser.add_argument(
         "--reuse",
@@ -243,17 +278,16 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
 def _train(args: argparse.Namespace) -> None:
     from damon_tuner.training.run import train_and_save
 
-    train_and_save(args.out, args.steps, args.seed, args.workload)
+    train_and_save(args.out, args.steps, args.seed, _sets(args)["held_out_seeds"])
 
 
 def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.report import write_report
-    from damon_tuner.benchmarks.score import print_table, run_score, workload_file_sets
-    from damon_tuner.envs.workload_file import load_workloads
+    from damon_tuner.benchmarks.score import print_table, run_score
     from damon_tuner.training.run import train_and_save
 
-    sets = workload_file_sets(load_workloads(args.workload)) if args.workload else None
-    trained = train_and_save(args.out, args.steps, args.seed, args.workload)
+    sets = _sets(args)
+    trained = train_and_save(args.out, args.steps, args.seed, sets["held_out_seeds"])
     comparison = run_score(
         trained.policy.network(),
         budget=args.budget,
@@ -267,18 +301,39 @@ def _tune(args: argparse.Namespace) -> None:
     print(f"\npolicy {trained.path}\nreport {report}")
 
 
+def _sets(args: argparse.Namespace) -> WorkloadSets:
+    """What to train on, by the name it has when it is compared on, and what is held out."""
+    from damon_tuner.benchmarks.score import bundled_sets, workload_file_sets
+    from damon_tuner.envs.workload_file import load_workloads
+
+    sets = workload_file_sets(load_workloads(args.workload)) if args.workload else bundled_sets()
+    return _on_profile(sets, args.profile)
+
+
+def _on_profile(sets: WorkloadSets, name: str | None) -> WorkloadSets:
+    from damon_tuner.envs.profile_file import find_profile
+
+    if name is None:
+        return sets
+    profile = find_profile(name)
+    return {key: [workload.on(profile) for workload in loads] for key, loads in sets.items()}
+
+
 def _evaluate(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.score import bundled_sets, print_table, run_score
     from damon_tuner.envs.workload_file import load_workloads
     from damon_tuner.policies.policy_file import load_policy
 
+    sets: WorkloadSets = bundled_sets()
+    if args.workload:
+        sets = {"workload_files": load_workloads(args.workload)}
     comparison = run_score(
         load_policy(args.policy or PRETRAINED).network(),
         budget=args.budget,
         seeds=args.seeds,
-        sets={"workload_files": load_workloads(args.workload)} if args.workload else None,
+        sets=_on_profile(sets, args.profile),
         nr_threads=args.threads,
     )
     if args.json:
@@ -314,6 +369,12 @@ def _kernel_demo(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.kernel_demo.run import run_demo
 
     run_demo(args.out, args.policy or PRETRAINED, args.budget, args.seconds, args.interval)
+
+
+def _calibrate(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.calibrate import calibrate_to_file
+
+    calibrate_to_file(args.out, args.max_mib, quick=args.quick, as_json=args.json)
 
 
 def _figures(args: argparse.Namespace) -> None:

@@ -37,5 +37,9 @@ class WorkloadFileError(TunerError):
     """A workload file has an unknown key or a value out of range."""
 
 
+class ProfileFileError(TunerError):
+    """A host profile has an unknown parameter or a value out of range."""
+
+
 class GuestError(TunerError):
     """The emulated kernel could not be prepared, booted, or did not return."""

@@ -9,22 +9,32 @@ A file is TOML::
     skew = 1.2                      # a single number fixes the parameter
 
     [profile]
-    swap_in_us = [50, 80]
+    base = "nvme_swap"              # a host profile: a bundled name, or a path that ends in .toml
+    swap_in_us = [50, 80]           # comes before what the base says
+
+``profile = "nvme_swap"`` is short for a base and nothing else.
 """
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from damon_tuner import _core
+from damon_tuner.envs.profile_file import Profile, find_profile
+from damon_tuner.envs.toml_values import (
+    Param,
+    Range,
+    bounds_of,
+    check_keys,
+    nearest,
+    one_line,
+    range_of,
+)
 from damon_tuner.errors import WorkloadFileError
-
-Range = tuple[float, float]
 
 _BUNDLED = Path(__file__).parent / "workloads"
 TRAINING_FAMILIES = ("kv", "scan", "phases", "growth", "idle")
@@ -46,6 +56,10 @@ class Workload:
         """What the simulator draws episodes from."""
         return _core.Spec(self.family, dict(self.workload), dict(self.profile))
 
+    def on(self, profile: Profile) -> Workload:
+        """The same load on the hosts of ``profile``; what the workload itself says stays."""
+        return replace(self, profile={**profile.ranges, **self.profile})
+
 
 def load_workload(path: Path) -> Workload:
     """Read a workload file.
@@ -53,16 +67,15 @@ def load_workload(path: Path) -> Workload:
     Raises:
         WorkloadFileError: the file cannot be read, a key is unknown (the nearest known one is
             named), or a value is not within the parameter's bounds.
+        ProfileFileError: the same of the host profile that it names.
 
     """
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise WorkloadFileError(f"{path}: {error}") from None
-    try:
-        return _parse(path.stem, table)
-    except WorkloadFileError as error:
-        raise WorkloadFileError(f"{path}: {error}") from None
+        return _parse(path.stem, table, path.parent)
+    except (OSError, ValueError, RecursionError) as error:
+        # Bytes that are no text, and text that is no TOML, are values errors too.
+        raise WorkloadFileError(f"{path}: {one_line(error)}") from None
 
 
 def load_workloads(paths: Sequence[Path]) -> tuple[Workload, ...]:
@@ -80,7 +93,7 @@ def bundled_workload(name: str) -> Workload:
     path = _BUNDLED / f"{name}.toml"
     if not path.is_file():
         known = sorted(file.stem for file in _BUNDLED.glob("*.toml"))
-        raise WorkloadFileError(f"no workload is called {name!r}{_nearest(name, known)}")
+        raise WorkloadFileError(f"no workload is called {name!r}{nearest(name, known)}")
     return load_workload(path)
 
 
@@ -89,49 +102,34 @@ def training_workloads() -> tuple[Workload, ...]:
     return tuple(bundled_workload(name) for name in TRAINING_FAMILIES)
 
 
-def _parse(name: str, table: Mapping[str, Any]) -> Workload:
-    _check_keys(table, ("family", "workload", "profile"), "key")
+def _parse(name: str, table: Mapping[str, Any], folder: Path) -> Workload:
+    check_keys(table, ("family", "workload", "profile"), "key")
     family = table.get("family")
-    if family not in _core.FAMILIES:
-        raise WorkloadFileError(f"unknown family {family!r}{_nearest(family, _core.FAMILIES)}")
+    if not isinstance(family, str) or family not in _core.FAMILIES:
+        raise ValueError(f"unknown family {family!r}{nearest(family, _core.FAMILIES)}")
     return Workload(
         name=name,
         family=family,
         workload=_ranges(table.get("workload", {}), _core.FAMILIES[family], "workload"),
-        profile=_ranges(table.get("profile", {}), _core.PROFILE, "profile"),
+        profile=_profile(table.get("profile", {}), folder),
     )
 
 
-def _ranges(
-    table: Any, params: Iterable[tuple[str, float, float, float, float, bool]], section: str
-) -> dict[str, Range]:
+def _profile(table: Any, folder: Path) -> dict[str, Range]:
+    """The host, whose base is found from the workload file's folder."""
+    own = {"base": table} if isinstance(table, str) else table
+    if not isinstance(own, dict) or "base" not in own:
+        return _ranges(own, _core.PROFILE, "profile")
+    base = own["base"]
+    if not isinstance(base, str):
+        raise ValueError(f"base must be a profile's name or path, not {base!r}")
+    own = {key: value for key, value in own.items() if key != "base"}
+    return find_profile(base, folder).ranges | _ranges(own, _core.PROFILE, "profile")
+
+
+def _ranges(table: Any, params: Iterable[Param], section: str) -> dict[str, Range]:
     if not isinstance(table, dict):
-        raise WorkloadFileError(f"[{section}] must be a table")
-    bounds = {name: (least, most) for name, _, _, least, most, _ in params}
-    _check_keys(table, bounds, f"key in [{section}]")
-    return {key: _range(key, value, bounds[key]) for key, value in table.items()}
-
-
-def _range(key: str, value: Any, bounds: Range) -> Range:
-    ends = value if isinstance(value, list) else [value, value]
-    if len(ends) != 2 or any(isinstance(x, bool) or not isinstance(x, int | float) for x in ends):
-        raise WorkloadFileError(f"{key} must be a number or [low, high], not {value!r}")
-    low, high = map(float, ends)
-    if not bounds[0] <= low <= high <= bounds[1]:
-        raise WorkloadFileError(
-            f"{key} = {value!r} must rise and lie within [{bounds[0]:g}, {bounds[1]:g}]"
-        )
-    return low, high
-
-
-def _check_keys(table: Mapping[str, Any], known: Iterable[str], what: str) -> None:
-    known = list(known)
-    for key in table:
-        if key not in known:
-            raise WorkloadFileError(f"unknown {what}: {key!r}{_nearest(key, known)}")
-
-
-def _nearest(name: object, known: Iterable[str]) -> str:
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        raise ValueError(f"[{section}] must be a table")
+    bounds = bounds_of(params)
+    check_keys(table, bounds, f"key in [{section}]")
+    return {key: range_of(key, value, bounds[key]) for key, value in table.items()}

@@ -14,7 +14,6 @@ import math
 import os
 import stat
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from damon_tuner import _core
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.policies.schema import KNOB_GROUPS, schema_hash
+from damon_tuner.whole_file import write_whole
 
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 64 << 20
@@ -87,7 +87,7 @@ def save_policy(policy: Policy, path: Path) -> None:
     encoded = json.dumps(header).encode()
     # Tensors start at a multiple of 8 bytes, as the format asks.
     encoded += b" " * (-len(encoded) % 8)
-    _write_whole(path, struct.pack("<Q", len(encoded)) + encoded + data)
+    write_whole(path, struct.pack("<Q", len(encoded)) + encoded + data)
 
 
 def load_policy(path: Path) -> Policy:
@@ -196,18 +196,3 @@ def _checksum(about: Mapping[str, Any], header: Mapping[str, Any], data: bytes) 
         digest.update(json.dumps(part, sort_keys=True).encode())
     digest.update(data)
     return digest.hexdigest()
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

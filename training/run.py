@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from damon_tuner.envs.workload_file import load_workloads
+from damon_tuner.envs.workload_file import Workload
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.policy_file import Policy, save_policy
 from damon_tuner.training.config import TrainConfig
@@ -31,15 +31,18 @@ class SavedRun:
 
 
 def train_and_save(
-    out: Path, steps: int | None = None, seed: int = 0, workloads: Sequence[Path] | None = None
+    out: Path,
+    steps: int | None = None,
+    seed: int = 0,
+    workloads: Sequence[Workload] | None = None,
 ) -> SavedRun:
     """Train; write ``out/run`` and ``out/policy.safetensors``."""
     config = replace(TrainConfig(), seed=seed)
     if steps is not None:
         config = replace(config, total_steps=steps)
     if workloads:
-        loaded = load_workloads(workloads)
-        config = replace(config, episodes=replace(config.episodes, workloads=loaded))
+        episodes = replace(config.episodes, workloads=tuple(workloads))
+        config = replace(config, episodes=episodes)
     run = out / "run"
     _make_folder(run)
     trained = train(config)

@@ -58,6 +58,9 @@ struct module_state {
 struct module_state *state_of(PyObject *self);
 void heap_dealloc(PyObject *self);
 
+/* The functions of calibrate.c, which the module takes in. */
+extern PyMethodDef calibrate_methods[];
+
 extern PyType_Spec Spec_spec, Batch_spec, Decider_spec, Network_spec, Monitor_spec;
 
 #endif

@@ -11,7 +11,7 @@ import pytest
 
 from damon_tuner.cli import main
 
-COMMANDS = ("tune", "train", "evaluate", "export", "run", "kernel-demo", "figures")
+COMMANDS = ("tune", "train", "evaluate", "export", "run", "kernel-demo", "calibrate", "figures")
 
 
 def _error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
@@ -73,6 +73,36 @@ def test_an_unknown_workload_key_is_one_line(
     message = _error(capsys, "train", "--workload", str(path), "--out", str(tmp_path / "o"))
     assert "'skwe'" in message
     assert "'skew'" in message
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "evaluate"])
+def test_an_unknown_host_profile_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [
+        command,
+        "--profile",
+        "zrm",
+        *(["--out", str(tmp_path)] if command != "evaluate" else []),
+    ]
+    assert "did you mean 'zram'" in _error(capsys, *argv)
+
+
+def test_a_host_profile_reaches_the_evaluation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workload, host = tmp_path / "small.toml", tmp_path / "host.toml"
+    workload.write_text('family = "phases"\n[workload]\nfootprint_bytes = 6e8\n')
+    host.write_text("[profile]\npool_share = 0\nswap_ratio = 0\n")
+    argv = ["evaluate", "--workload", str(workload), "--seeds", "1", "--json"]
+    saved = []
+    for more in ([], ["--profile", str(host)]):
+        assert main([*argv, *more]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        saved.append(max(row["resident_saving"] for row in rows))
+    # without a place to page out to nothing is saved
+    assert saved[0] > 0.05
+    assert abs(saved[1]) < 1e-6
 
 
 def test_a_demo_that_was_not_run_is_one_line(

@@ -59,6 +59,7 @@ def test_every_family_is_trained_on_or_held_out_or_kept_for_users() -> None:
         ('famly = "kv"', "unknown key: 'famly'.*'family'"),
         ('family = "kvs"', "unknown family 'kvs'; did you mean 'kv'"),
         ('family = "zzz"', "known are kv"),
+        ('family = ["kv"]', "unknown family"),
         ('family = "kv"\n[workload]\nskew = [2, 1]', "must rise"),
         ('family = "kv"\n[workload]\nskew = 99', "within"),
         ('family = "kv"\n[workload]\nskew = nan', "within"),

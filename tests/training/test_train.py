@@ -9,6 +9,7 @@ import pytest
 
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.batch import NR_FEATURES, NR_KNOBS
+from damon_tuner.envs.workload_file import load_workload
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.training.config import TrainConfig
@@ -87,7 +88,7 @@ def test_training_learns_to_save_memory_within_the_budget() -> None:
 def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
     workload = tmp_path / "mine.toml"
     workload.write_text('family = "phases"\n[workload]\nfootprint_bytes = 6e8\n')
-    saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[workload])
+    saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[load_workload(workload)])
     assert saved.policy.provenance["workloads"] == ["mine"]
     assert load_policy(saved.path) == saved.policy
     export_run(tmp_path / "out" / "run", tmp_path / "again.safetensors")
