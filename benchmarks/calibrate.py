@@ -51,8 +51,8 @@ def calibrate_figures() -> list[Figure]:
     if why:
         return [Figure("calibrate.huge_page_gain", math.nan, "ratio", {"why": why})]
     largest = largest_of(compared, 1)
-    figures = [_gain_figure(c, "" if c is largest else f".{c.label}") for c in compared]
-    return sorted(figures, key=lambda figure: figure.name)
+    others = [_gain_figure(c, f".{c.label}") for c in compared if c is not largest]
+    return [_gain_figure(largest, ""), *others]
 
 
 def _gain_figure(c: Comparison, suffix: str) -> Figure:
