@@ -261,7 +261,7 @@ def bench_move_pages(memory: Buffer, unit_bytes: int, node: int, /) -> tuple[int
 def bench_compression(pages: Buffer, page_bytes: int, /) -> tuple[int, int, int, int]:
     """Compress and restore each page.
 
-    Returns nanoseconds of both, how many pages became smaller, and their bytes in all.
+    Returns CPU nanoseconds of both, how many pages became smaller, and their bytes in all.
     """
 
 def lz_compress(data: Buffer, max_bytes: int, /) -> bytes | None: ...
