@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+
+from damon_tuner.envs.preview import Heatmap
+
+# All that is used less looks the same.
+LEAST_RATE_HZ = 1e-3
 
 COLOURS: Mapping[str, str] = MappingProxyType(
     {
@@ -38,3 +46,21 @@ def as_svg(figure: Figure) -> str:
     figure.savefig(text, format="svg", metadata={"Date": None})
     svg = text.getvalue()
     return svg[svg.index("<svg") :]
+
+
+def plot_workload(path: Path, heatmap: Heatmap) -> None:
+    """Write a workload's heatmap as a PNG; memory that is untouched stays white."""
+    figure, axis = new_figure(1, 1, (9.0, 4.5))
+    shown = np.where(heatmap.touched > 0.0, np.maximum(heatmap.rate_hz, LEAST_RATE_HZ), np.nan)
+    image = axis.imshow(
+        shown,
+        norm=LogNorm(LEAST_RATE_HZ, max(1.0, float(heatmap.rate_hz.max()))),
+        extent=(0.0, heatmap.seconds, heatmap.footprint_bytes / 2**20, 0.0),
+        aspect="auto",
+        cmap="inferno",
+        interpolation="nearest",
+    )
+    axis.grid(visible=False)
+    axis.set(xlabel="time (s)", ylabel="memory (MiB)", title=heatmap.name)
+    figure.colorbar(image, label="accesses a second of each touched page")
+    figure.savefig(path, format="png", metadata={"Software": None})

@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_kernel_demo(commands)
     _add_calibrate(commands)
     _add_figures(commands)
+    _add_workload(commands)
     return parser
 
 
@@ -273,6 +274,32 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
     )
     _add_comparison_options(parser)
     parser.set_defaults(run=_figures)
+
+
+def _add_workload(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "workload", "look at workloads")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    show = _command(actions, "show", "draw which memory a workload uses how much, over time")
+    show.add_argument(
+        "workload", help="a workload file (.toml), a recording, or the name of a bundled workload"
+    )
+    show.add_argument("--seconds", type=_seconds, help="how long (default: as fits)")
+    show.add_argument("--seed", type=int, default=0, help="which episode to draw")
+    show.add_argument("--out", type=Path, help="write a picture (PNG) there instead")
+    show.set_defaults(run=_show_workload)
+
+
+def _show_workload(args: argparse.Namespace) -> None:
+    from damon_tuner.envs.preview import find_workload, preview
+
+    heatmap = preview(find_workload(args.workload), args.seed, args.seconds)
+    if args.out:
+        from damon_tuner.benchmarks.plots import plot_workload
+
+        plot_workload(args.out, heatmap)
+        print(args.out)
+    else:
+        print(heatmap.text())
 
 
 def _train(args: argparse.Namespace) -> None:

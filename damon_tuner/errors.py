@@ -41,5 +41,9 @@ class ProfileFileError(TunerError):
     """A host profile has an unknown parameter or a value out of range."""
 
 
+class RecordingError(TunerError):
+    """A recording of a load is damaged, of an unknown format, or holds nothing to play."""
+
+
 class GuestError(TunerError):
     """The emulated kernel could not be prepared, booted, or did not return."""

@@ -13,6 +13,14 @@ A file is TOML::
     swap_in_us = [50, 80]           # comes before what the base says
 
 ``profile = "nvme_swap"`` is short for a base and nothing else.
+
+or plays a recording, whose length and footprint are its own where they are not named::
+
+    recording = "my.data"           # beside this file
+    format = "damo"                 # found out where it is not named
+
+    [workload]
+    speed = [0.5, 2]
 """
 
 from __future__ import annotations
@@ -25,6 +33,8 @@ from typing import Any
 
 from damon_tuner import _core
 from damon_tuner.envs.profile_file import Profile, find_profile
+from damon_tuner.envs.recorded.formats import FORMATS, OPTIONS, load_recording
+from damon_tuner.envs.recorded.recording import Recording
 from damon_tuner.envs.toml_values import (
     Param,
     Range,
@@ -34,7 +44,7 @@ from damon_tuner.envs.toml_values import (
     one_line,
     range_of,
 )
-from damon_tuner.errors import WorkloadFileError
+from damon_tuner.errors import RecordingError, WorkloadFileError
 
 _BUNDLED = Path(__file__).parent / "workloads"
 TRAINING_FAMILIES = ("kv", "scan", "phases", "growth", "idle")
@@ -51,14 +61,39 @@ class Workload:
     family: str
     workload: Mapping[str, Range] = field(default_factory=dict)
     profile: Mapping[str, Range] = field(default_factory=dict)
+    recording: Recording | None = None
 
     def spec(self) -> _core.Spec:
         """What the simulator draws episodes from."""
-        return _core.Spec(self.family, dict(self.workload), dict(self.profile))
+        program = self.recording.rows if self.recording else None
+        return _core.Spec(self.family, dict(self.workload), dict(self.profile), program)
 
     def on(self, profile: Profile) -> Workload:
         """The same load on the hosts of ``profile``; what the workload itself says stays."""
         return replace(self, profile={**profile.ranges, **self.profile})
+
+
+def recorded_workload(
+    name: str,
+    recording: Recording,
+    workload: Mapping[str, Range] | None = None,
+    profile: Mapping[str, Range] | None = None,
+) -> Workload:
+    """A recording as a workload, in its own size and over and over where nothing else is said.
+
+    Raises:
+        ValueError: ``loop_s`` would cut off the end of the recording.
+
+    """
+    own = {
+        "footprint_bytes": (float(recording.footprint_bytes),) * 2,
+        "loop_s": (recording.loop_s,) * 2,
+    }
+    ranges: dict[str, Range] = {**own, **(workload or {})}
+    last_s = float(recording.rows[-1, 0])
+    if ranges["loop_s"][1] > 0.0 and ranges["loop_s"][0] <= last_s:
+        raise ValueError(f"loop_s must be 0, or above the {last_s:g} s of the recording")
+    return Workload(name, "recorded", ranges, profile or {}, recording)
 
 
 def load_workload(path: Path) -> Workload:
@@ -73,7 +108,7 @@ def load_workload(path: Path) -> Workload:
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         return _parse(path.stem, table, path.parent)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError, RecordingError) as error:
         # Bytes that are no text, and text that is no TOML, are values errors too.
         raise WorkloadFileError(f"{path}: {one_line(error)}") from None
 
@@ -102,16 +137,28 @@ def training_workloads() -> tuple[Workload, ...]:
     return tuple(bundled_workload(name) for name in TRAINING_FAMILIES)
 
 
+_RECORDING_KEYS = ("recording", "format", *OPTIONS)
+
+
 def _parse(name: str, table: Mapping[str, Any], folder: Path) -> Workload:
-    check_keys(table, ("family", "workload", "profile"), "key")
+    check_keys(table, ("family", "workload", "profile", *_RECORDING_KEYS), "key")
+    profile = _profile(table.get("profile", {}), folder)
+    if "recording" in table:
+        ranges = _ranges(table.get("workload", {}), _core.RECORDED, "workload")
+        return recorded_workload(name, _recording(table, folder), ranges, profile)
+    for key in _RECORDING_KEYS:
+        if key in table:
+            raise ValueError(f"{key} is for a recording: name its file with recording = ...")
     family = table.get("family")
+    if family == "recorded":
+        raise ValueError('the family "recorded" needs a file: recording = ...')
     if not isinstance(family, str) or family not in _core.FAMILIES:
         raise ValueError(f"unknown family {family!r}{nearest(family, _core.FAMILIES)}")
     return Workload(
-        name=name,
+        name=path.stem,
         family=family,
         workload=_ranges(table.get("workload", {}), _core.FAMILIES[family], "workload"),
-        profile=_profile(table.get("profile", {}), folder),
+        profile=profile,
     )
 
 
@@ -125,6 +172,24 @@ def _profile(table: Any, folder: Path) -> dict[str, Range]:
         raise ValueError(f"base must be a profile's name or path, not {base!r}")
     own = {key: value for key, value in own.items() if key != "base"}
     return find_profile(base, folder).ranges | _ranges(own, _core.PROFILE, "profile")
+
+
+def _recording(table: Mapping[str, Any], folder: Path) -> Recording:
+    if table.get("family", "recorded") != "recorded":
+        raise ValueError("a recording needs no family: leave it out")
+    file, format = table["recording"], table.get("format")
+    if not isinstance(file, str) or not file or "\0" in file:
+        raise ValueError("recording must be the name of a file")
+    if format is not None and (not isinstance(format, str) or format not in FORMATS):
+        raise ValueError(f"unknown format {format!r}{nearest(format, FORMATS)}")
+    options = {key: _number(key, table[key], OPTIONS[key]) for key in OPTIONS if key in table}
+    return load_recording(folder / file, format, options)
+
+
+def _number(key: str, value: object, bounds: Range) -> float:
+    if isinstance(value, list):
+        raise ValueError(f"{key} must be a number, not a range")
+    return range_of(key, value, bounds)[0]
 
 
 def _ranges(table: Any, params: Iterable[Param], section: str) -> dict[str, Range]:
