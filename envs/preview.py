@@ -83,7 +83,7 @@ def preview(workload: Workload, seed: int = 0, seconds: float | None = None) -> 
     length = (workload.recording.loop_s if workload.recording else 0.0) or DEFAULT_SECONDS
     seconds = seconds or length
     # DAMON is not looked at here, so it does as little as it can
-    batch = _core.Batch(1, 1, 100_000, 100_000, 3, 3)
+    batch = _core.Batch(1, 1, 10_000, 100_000, 3, 3)
     batch.reset(0, workload.spec(), seed % 2**64, 1.0)
     drawn = batch.parameters(0)
     rates, shares = [], []

@@ -155,7 +155,7 @@ def _parse(name: str, table: Mapping[str, Any], folder: Path) -> Workload:
     if not isinstance(family, str) or family not in _core.FAMILIES:
         raise ValueError(f"unknown family {family!r}{nearest(family, _core.FAMILIES)}")
     return Workload(
-        name=path.stem,
+        name=name,
         family=family,
         workload=_ranges(table.get("workload", {}), _core.FAMILIES[family], "workload"),
         profile=profile,

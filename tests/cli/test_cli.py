@@ -11,7 +11,10 @@ import pytest
 
 from damon_tuner.cli import main
 
-COMMANDS = ("tune", "train", "evaluate", "export", "run", "kernel-demo", "calibrate", "figures")
+COMMANDS = (
+    *("tune", "train", "evaluate", "export", "run", "kernel-demo", "calibrate", "figures"),
+    "workload",
+)
 
 
 def _error(capsys: pytest.CaptureFixture[str], *argv: str) -> str:

@@ -9,6 +9,7 @@ from damon_tuner.envs.workload_file import (
     FURTHER_FAMILIES,
     HELD_OUT_FAMILIES,
     TRAINING_FAMILIES,
+    Workload,
     bundled_workload,
     load_workload,
     load_workloads,
@@ -69,12 +70,47 @@ def test_every_family_is_trained_on_or_held_out_or_kept_for_users() -> None:
         ('family = "kv"\nworkload = 3', "must be a table"),
         ("family = kv", "load.toml"),
         ("", "unknown family None"),
+        ('family = "recorded"', "needs a file: recording"),
+        ('recording = "nowhere.data"', "nowhere.data: cannot be read"),
+        ("recording = 3", "must be the name of a file"),
+        ('recording = "a\\u0000b"', "must be the name of a file"),
+        ('recording = "x"\nfamily = "kv"', "leave it out"),
+        ('recording = "x"\nformat = "dama"', "unknown format 'dama'; did you mean 'damo'"),
+        ('recording = "x"\nsample_us = [1, 2]', "must be a number, not a range"),
+        ('recording = "x"\nsample_us = 0', "within"),
+        ('recording = "x"\n[workload]\nspede = 1', "'spede'.*'speed'"),
+        ('family = "kv"\nformat = "damo"', "format is for a recording"),
     ],
 )
 def test_mistakes_are_named_with_what_to_do(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(WorkloadFileError, match=message) as caught:
         _load(tmp_path, text)
     assert "\n" not in str(caught.value)
+
+
+_MASIM = "a, 4M\n\nfirst\n1000\na, 1, 64, 1\n\nsecond\n1000\na, 1, 64, 1\n"
+
+
+def test_a_recording_is_played_in_its_own_size_and_over_and_over(tmp_path: Path) -> None:
+    (tmp_path / "load.cfg").write_text(_MASIM)
+    workload = _load(tmp_path, 'recording = "load.cfg"\n[workload]\nspeed = [1, 2]')
+    assert isinstance(workload, Workload)
+    batch = _core.Batch(1)
+    batch.reset(0, workload.spec(), 1, 0.02)
+    drawn = batch.parameters(0)
+    assert (drawn["footprint_bytes"], drawn["loop_s"]) == (4 * 2**20, 2.0)
+    assert 1.0 <= drawn["speed"] <= 2.0
+
+
+@pytest.mark.parametrize(("loop", "fits"), [("0", True), ("5", True), ("1", False)])
+def test_a_loop_holds_its_recording(tmp_path: Path, loop: str, fits: bool) -> None:
+    (tmp_path / "load.cfg").write_text(_MASIM)
+    text = f'recording = "load.cfg"\n[workload]\nloop_s = {loop}'
+    if fits:
+        _load(tmp_path, text)
+        return
+    with pytest.raises(WorkloadFileError, match="loop_s must be 0, or above the 1 s"):
+        _load(tmp_path, text)
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
