@@ -95,6 +95,17 @@ def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
     assert (tmp_path / "again.safetensors").read_bytes() == saved.path.read_bytes()
 
 
+def test_a_run_on_a_recording_says_which_it_was(tmp_path: Path) -> None:
+    (tmp_path / "load.cfg").write_text("a, 16M\n\nfirst\n1000\na, 1, 64, 1\n")
+    workload = tmp_path / "mine.toml"
+    workload.write_text('recording = "load.cfg"\n')
+    saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[load_workload(workload)])
+    trained_on = saved.policy.provenance["config"]["episodes"]["workloads"][0]["recording"]
+    assert trained_on["format"] == "masim"
+    assert trained_on["rows"]["shape"] == [1, 5]
+    assert len(trained_on["rows"]["sha256"]) == 64
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TunerError, match=r"is not a training run.*train again"):
         export_run(tmp_path, tmp_path / "p.safetensors")
