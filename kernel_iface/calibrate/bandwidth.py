@@ -49,7 +49,11 @@ def copy_gbps(nr_threads: int, size: int, node: int | None = None) -> float:
                 _core.bench_touch_ns(area.view, PAGE_BYTES)
             pairs.append(pair)
         with ThreadPoolExecutor(nr_threads) as pool:
-            return sum(pool.map(work, pairs))
+            try:
+                return sum(pool.map(work, pairs))
+            finally:
+                # Whoever waits for one that a signal kept from starting would wait for ever.
+                start.abort()
 
 
 def _finding(name: str, nr_threads: int, bounds: Limits) -> Finding:
