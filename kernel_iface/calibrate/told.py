@@ -20,8 +20,7 @@ _THP = "sys/kernel/mm/transparent_hugepage"
 _THP_MODES = ("never", "madvise", "always")
 _BLOCK_SIZE = "sys/devices/system/memory/block_size_bytes"
 _DEMOTION = "sys/kernel/mm/numa/demotion_enabled"
-_MANAGED = re.compile(r"^\s+managed\s+(\d+)$", re.MULTILINE)
-_LOW = re.compile(r"^\s+low\s+(\d+)$", re.MULTILINE)
+_ZONE_COUNT = re.compile(r"^\s+(managed|low|boost)\s+(\d+)$", re.MULTILINE)
 _ZRAM_SAMPLE_BYTES = 16 << 20
 
 
@@ -73,11 +72,14 @@ def _khugepaged(files: HostFiles) -> Finding:
 
 
 def _low_watermark(files: HostFiles) -> Finding:
-    text = files.text("proc/zoneinfo") or ""
-    managed = sum(map(int, _MANAGED.findall(text)))
+    counts = {"managed": 0, "low": 0, "boost": 0}
+    for name, pages in _ZONE_COUNT.findall(files.text("proc/zoneinfo") or ""):
+        counts[name] += int(pages)
+    managed = counts["managed"]
     if not managed:
         return missing("low_wmark_permille", "/proc/zoneinfo has no watermarks")
-    low = sum(map(int, _LOW.findall(text)))
+    # The kernel raises the watermarks for a while when it finds memory fragmented.
+    low = counts["low"] - counts["boost"]
     how = "low watermarks over managed pages, /proc/zoneinfo"
     return told("low_wmark_permille", "permille", 1e3 * low / managed, how)
 
