@@ -2,8 +2,10 @@
 
 import mmap
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +105,20 @@ def test_bandwidth_needs_more_than_the_caches_hold() -> None:
     assert {finding.origin for finding in found.values()} == {"missing"}
     found = by_name(bandwidth.findings(replace(SMALL, last_cache_bytes=1 << 20)))
     assert 0.1 < found["fast_gbps"].median < 10_000
+
+
+def test_a_signal_between_two_threads_does_not_leave_the_first_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(ThreadPoolExecutor):
+        def submit(self, *args: Any, **kwargs: Any) -> Any:
+            if self._threads:
+                raise KeyboardInterrupt
+            return super().submit(*args, **kwargs)
+
+    monkeypatch.setattr(bandwidth, "ThreadPoolExecutor", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bandwidth.copy_gbps(2, 2 << 20)
 
 
 def test_compression_is_of_pages_that_hold_something() -> None:

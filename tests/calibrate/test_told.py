@@ -37,7 +37,8 @@ def _found(tmp_path: Path, files: dict[str, str], name: str) -> tuple[str, tuple
         (
             "low_wmark_permille",
             {
-                "proc/zoneinfo": "Node 0, zone DMA\n        boost    5\n        low      15\n        managed  500\n"
+                "proc/zoneinfo": "Node 0, zone DMA\n        boost    5\n        low      15\n"
+                "        managed  500\n"
                 "  node_low 7\nNode 0, zone Normal\n        low      30\n        managed  3500\n"
             },
             10.0,
