@@ -20,6 +20,7 @@ _HEADER = """\
 # files here; or a default, with the source of the default and why there is nothing better.
 """
 _DIGITS = 6
+_OWN_RANGE = "the simulator's own range"
 
 
 def check_writable(path: Path) -> None:
@@ -51,7 +52,7 @@ def profile_text(calibration: Calibration, defaults: Profile, today: datetime.da
     parts.append(f"date = {today}\n\n[host]\n")
     parts += [_line(key, value) for key, value in calibration.host.items()]
     for name, low, high, *_ in _core.PROFILE:
-        default = defaults.constants.get(name, Constant((low, high)))
+        default = defaults.constants.get(name, Constant((low, high), source=_OWN_RANGE))
         parts += _table("profile", name, _entry(by_name.get(name), default, known[name]))
     for finding in calibration.findings:
         if finding.name not in known and finding.origin != "missing":
