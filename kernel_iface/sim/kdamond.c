@@ -10,7 +10,8 @@ void kdamond_init(struct kdamond *k, const struct damon_ops *ops, void *data,
 	struct damon_ctx ctx = k->ctx;
 
 	damon_init_ctx(&ctx, attrs, seed);
-	*k = (struct kdamond){ .ctx = ctx, .ops = ops, .data = data };
+	*k = (struct kdamond){ .ctx = ctx, .ops = ops, .data = data,
+			       .command_sample = UINT64_MAX };
 }
 
 bool kdamond_start(struct kdamond *k, uint64_t now_us)
@@ -59,11 +60,16 @@ static bool damon_attrs_equals(const struct damon_attrs *a, const struct damon_a
 	       ga->max_sample_us == gb->max_sample_us;
 }
 
+static void await_next_sample(struct kdamond *k)
+{
+	k->command_sample = u64_min(k->command_sample, k->ctx.passed_samples + 1);
+}
+
 void kdamond_commit_attrs(struct kdamond *k, const struct damon_attrs *attrs)
 {
 	k->has_new_attrs = true;
 	k->new_attrs = *attrs;
-	k->new_attrs_sample = k->ctx.passed_samples + 1;
+	await_next_sample(k);
 }
 
 /* A paused kdamond looks for commands once in a sampling interval. */
@@ -72,6 +78,7 @@ void kdamond_commit_pause(struct kdamond *k, bool paused, uint64_t now_us)
 	const uint64_t sample_us = k->ctx.attrs.sample_us;
 
 	k->paused = paused;
+	await_next_sample(k);
 	if (k->held)
 		k->resume_us = k->sampled_us +
 			((now_us - k->sampled_us) / sample_us + 1) * sample_us;
@@ -86,28 +93,23 @@ static void set_attrs(struct kdamond *k, const struct damon_attrs *attrs)
 
 static void serve_commands(struct kdamond *k)
 {
-	if (!k->has_new_attrs)
-		return;
-	k->has_new_attrs = false;
-	if (!damon_attrs_equals(&k->ctx.attrs, &k->new_attrs))
+	k->command_sample = UINT64_MAX;
+	if (k->has_new_attrs && !damon_attrs_equals(&k->ctx.attrs, &k->new_attrs))
 		set_attrs(k, &k->new_attrs);
+	k->has_new_attrs = false;
 }
 
 /* Number of the next sample at which something is due. */
 static uint64_t next_due_sample(const struct kdamond *k)
 {
 	const struct damon_ctx *ctx = &k->ctx;
-	uint64_t next = ctx->next_aggr_sample;
+	uint64_t next = u64_min(ctx->next_aggr_sample, k->command_sample);
 
 	for (size_t i = 0; i < k->nr_schemes; i++)
 		if (k->schemes[i].activated)
 			next = u64_min(next, k->schemes[i].next_apply_sample);
 	if (k->ops->update)
 		next = u64_min(next, ctx->next_update_sample);
-	if (k->has_new_attrs)
-		next = u64_min(next, k->new_attrs_sample);
-	if (k->paused)
-		next = u64_min(next, ctx->passed_samples + 1);
 	return u64_max(next, ctx->passed_samples + !k->unserved);
 }
 
@@ -143,6 +145,7 @@ void kdamond_catch_up(struct kdamond *k, uint64_t now_us)
 	ctx->passed_samples += nr;
 	k->sampled_us += nr * ctx->attrs.sample_us;
 	k->unserved = k->unchecked = true;
+	DT_VERIFY(ctx);
 }
 
 /* Sleep, or go on to sleep, until the watermarks are looked at again. */
@@ -238,6 +241,8 @@ static bool serve_event(struct kdamond *k, uint64_t event_us)
 	}
 	if (k->asleep_until_us) {
 		serve_commands(k);
+		if (k->paused)
+			await_next_sample(k);
 		kdamond_wait_activation(k, event_us);
 		return true;
 	}

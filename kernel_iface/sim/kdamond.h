@@ -36,10 +36,10 @@ struct kdamond {
 	/* what was due when the running turn of the loop began, whatever commands changed since */
 	uint64_t turn_aggr_sample;
 	uint64_t turn_update_sample;
-	/* new attributes, from the sample on that follows the request */
+	/* number of the sample after which commands that wait are served; the largest for none */
+	uint64_t command_sample;
 	bool has_new_attrs;
 	struct damon_attrs new_attrs;
-	uint64_t new_attrs_sample;
 	/* regions times aggregations, since the start */
 	double region_aggregations;
 };

@@ -36,9 +36,9 @@ const char *damon_broken_invariant(const struct damon_ctx *ctx)
 	for (size_t i = 0; !broken && i < ctx->nr_regions; i++) {
 		const struct damon_region *r = &ctx->regions[i];
 
-		broken = broken_region(ctx, r);
-		if (!broken && i)
-			broken = broken_order(r - 1, r);
+		broken = i ? broken_order(r - 1, r) : NULL;
+		if (!broken)
+			broken = broken_region(ctx, r);
 		total += region_sz(r);
 	}
 	if (!broken && total != ctx->total_sz)

@@ -21,8 +21,16 @@ class Region(NamedTuple):
         return self.end - self.start
 
 
-def grow_older(region: Region, threshold: int) -> Region:
-    now, last = region.nr_accesses, region.last_nr_accesses
+def score(region: Region, weights: Sequence[int], last: bool = False) -> int:
+    """What regions are merged and aged by: accesses, or probe hits where those have weights."""
+    if any(weights):
+        hits = region.last_hits if last else region.hits
+        return sum(hit * weight for hit, weight in zip(hits, weights, strict=False))
+    return region.last_nr_accesses if last else region.nr_accesses
+
+
+def grow_older(region: Region, threshold: int, weights: Sequence[int] = ()) -> Region:
+    now, last = score(region, weights), score(region, weights, last=True)
     steady = abs(now - last) <= threshold and (now == 0) == (last == 0)
     return region._replace(age=region.age + 1 if steady else 0)
 
@@ -33,10 +41,16 @@ def join(left: Region, right: Region) -> Region:
         end=right.end,
         nr_accesses=(left.nr_accesses * left.size + right.nr_accesses * right.size) // size,
         age=(left.age * left.size + right.age * right.size) // size,
+        hits=bytes(
+            (a * left.size + b * right.size) // size
+            for a, b in zip(left.hits, right.hits, strict=True)
+        ),
     )
 
 
-def merge_once(regions: Sequence[Region], threshold: int, sz_limit: int) -> list[Region]:
+def merge_once(
+    regions: Sequence[Region], threshold: int, sz_limit: int, weights: Sequence[int] = ()
+) -> list[Region]:
     merged: list[Region] = []
     for region in regions:
         previous = merged[-1] if merged else None
@@ -44,7 +58,7 @@ def merge_once(regions: Sequence[Region], threshold: int, sz_limit: int) -> list
             previous is not None
             and previous.target == region.target
             and previous.end == region.start
-            and abs(previous.nr_accesses - region.nr_accesses) <= threshold
+            and abs(score(previous, weights) - score(region, weights)) <= threshold
             and previous.size + region.size <= sz_limit
         ):
             merged[-1] = join(previous, region)
@@ -59,14 +73,48 @@ def merge(
     sz_limit: int,
     max_nr_regions: int,
     max_threshold: int,
+    weights: Sequence[int] = (),
 ) -> list[Region]:
-    aged = [grow_older(region, threshold) for region in regions]
-    merged = merge_once(aged, threshold, sz_limit)
+    aged = [grow_older(region, threshold, weights) for region in regions]
+    merged = merge_once(aged, threshold, sz_limit, weights)
     while len(merged) > max_nr_regions and threshold < max_threshold:
         doubled = max(1, 2 * threshold)
         threshold = doubled if threshold < max_threshold // 2 else max_threshold
-        merged = merge_once(merged, threshold, sz_limit)
+        merged = merge_once(merged, threshold, sz_limit, weights)
     return merged
+
+
+def update_ranges(
+    regions: Sequence[Region], target: int, ranges: Sequence[tuple[int, int]], min_region_sz: int
+) -> list[Region]:
+    """The regions of all targets after those of ``target`` were fitted into ``ranges``."""
+    fitted: list[Region] = []
+    touched = [
+        region
+        for region in regions
+        if region.target == target
+        and any(region.end > start and end > region.start for start, end in ranges)
+    ]
+    for start, end in ranges:
+        inside: list[Region] = []
+        # what starts behind this range is left for the next ones
+        while touched and touched[0].start < end:
+            region = touched.pop(0)
+            if region.end > start:
+                inside.append(region)
+        first = start // min_region_sz * min_region_sz
+        last = -(-end // min_region_sz) * min_region_sz
+        if not inside:
+            fitted.append(Region(first, last, 0, 0, 0, target))
+            continue
+        inside[0] = inside[0]._replace(start=first)
+        inside[-1] = inside[-1]._replace(end=last)
+        for i, region in enumerate(inside):
+            if i and inside[i - 1].end < region.start:
+                fitted.append(Region(inside[i - 1].end, region.start, 0, 0, 0, target))
+            fitted.append(region)
+    before = [region for region in regions if region.target < target]
+    return [*before, *fitted, *(region for region in regions if region.target > target)]
 
 
 def apply_min_nr_regions(

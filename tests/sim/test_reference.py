@@ -13,38 +13,46 @@ from damon_tuner import _core
 
 from . import reference
 from .reference import Region
+from .reference_loop import Splitter, Xoshiro, converted
 
 # Small counts, so that equal neighbours and both sides of a threshold are common.
 COUNTS = st.one_of(st.integers(0, 24), st.integers(0, 10**6))
 AGES = st.one_of(st.integers(0, 40), st.integers(0, 2**31))
+HITS = st.one_of(st.just(bytes(4)), st.binary(min_size=4, max_size=4))
+CHANGES = st.integers(0, 9).map(lambda n: n == 0)
+WEIGHTS = st.lists(st.one_of(st.integers(0, 3), st.integers(0, 2**20)), max_size=4)
 
 
 @st.composite
 def regions_of(draw: Callable[..., object], unit: int = 1, most: int = 40) -> list[Region]:
     rows = draw(
         st.lists(
-            st.tuples(st.integers(0, 2), st.integers(1, 3000), COUNTS, COUNTS, AGES),
+            st.tuples(
+                st.integers(0, 2), st.integers(1, 3000), COUNTS, COUNTS, AGES, HITS, HITS, CHANGES
+            ),
             min_size=1,
             max_size=most,
         )
     )
     assert isinstance(rows, list)
-    regions, at = [], 0
-    for gap, size, nr, last, age in rows:
+    regions, at, target = [], 0, 0
+    for gap, size, nr, last, age, hits, last_hits, other_target in rows:
+        target += other_target
+        at = 0 if other_target else at
         start = at + (gap == 0) * unit
         at = start + size * unit
-        regions.append(Region(start, at, nr, last, age))
+        regions.append(Region(start, at, nr, last, age, target, hits, last_hits))
     return regions
 
 
-def outline(regions: list[Region]) -> list[tuple[int, int]]:
-    """The ranges that ``regions`` cover, neighbours joined."""
-    ranges: list[tuple[int, int]] = []
+def outline(regions: list[Region]) -> list[tuple[int, int, int]]:
+    """The ranges of each target that ``regions`` cover, neighbours joined."""
+    ranges: list[tuple[int, int, int]] = []
     for region in regions:
-        if ranges and ranges[-1][1] == region.start:
-            ranges[-1] = (ranges[-1][0], region.end)
+        if ranges and (ranges[-1][0], ranges[-1][2]) == (region.target, region.start):
+            ranges[-1] = (*ranges[-1][:2], region.end)
         else:
-            ranges.append((region.start, region.end))
+            ranges.append((region.target, region.start, region.end))
     return ranges
 
 
@@ -59,16 +67,29 @@ def held(monitor: _core.Monitor) -> list[Region]:
     sz_limit=st.integers(1, 20_000),
     max_nr_regions=st.integers(3, 30),
     samples=st.integers(1, 40),
+    weights=WEIGHTS,
 )
 def test_merge(
-    regions: list[Region], threshold: int, sz_limit: int, max_nr_regions: int, samples: int
+    regions: list[Region],
+    threshold: int,
+    sz_limit: int,
+    max_nr_regions: int,
+    samples: int,
+    weights: list[int],
 ) -> None:
     monitor = _core.Monitor(
         sample_us=1, aggr_us=samples, min_nr_regions=3, max_nr_regions=max_nr_regions
     )
+    monitor.set_probes(*weights)
+    # a probe that is not there has no hits
+    mask = bytes(255 * (i < len(weights)) for i in range(4))
+    regions = [
+        region._replace(hits=bytes(h & m for h, m in zip(region.hits, mask, strict=True)))
+        for region in regions
+    ]
     monitor.set_regions(regions)
     monitor.merge(threshold, sz_limit)
-    expected = reference.merge(regions, threshold, sz_limit, max_nr_regions, samples)
+    expected = reference.merge(regions, threshold, sz_limit, max_nr_regions, samples, weights)
     assert held(monitor) == expected
 
 
@@ -177,7 +198,11 @@ def test_split_keeps_what_it_splits(
     assert len(after) <= max(len(before), max_nr_regions)
     assert all(region.start % min_region_sz == 0 and region.size > 0 for region in after)
     parents = {
-        piece: next(r for r in before if r.start <= piece.start and piece.end <= r.end)
+        piece: next(
+            r
+            for r in before
+            if r.target == piece.target and r.start <= piece.start and piece.end <= r.end
+        )
         for piece in after
     }
     assert all(piece[2:] == parent[2:] for piece, parent in parents.items())
@@ -253,5 +278,86 @@ def test_many_aggregations_keep_the_bounds(
         monitor.split()
         after = held(monitor)
         assert outline(after) == outline(regions)
-        assert all(a.end <= b.start for a, b in pairwise(after))
+        assert all(a.target < b.target or a.end <= b.start for a, b in pairwise(after))
         assert len(after) <= max(50, len(seen))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    before=st.lists(regions_of(unit=4096, most=30), min_size=1, max_size=4),
+    max_nr_regions=st.integers(3, 100),
+    seed=st.integers(0, 2**64 - 1),
+)
+def test_split(before: list[list[Region]], max_nr_regions: int, seed: int) -> None:
+    monitor = _core.Monitor(min_nr_regions=3, max_nr_regions=max_nr_regions, seed=seed)
+    splitter = Splitter(Xoshiro(seed), max_nr_regions, 4096)
+    for regions in before:
+        monitor.set_regions(regions)
+        monitor.split()
+        assert held(monitor) == splitter.split(regions)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    regions=regions_of(),
+    old=st.tuples(st.integers(1, 100), st.integers(1, 200)),
+    new=st.tuples(st.integers(1, 100), st.integers(1, 200)),
+    passed=st.integers(0, 300),
+)
+def test_new_intervals(
+    regions: list[Region], old: tuple[int, int], new: tuple[int, int], passed: int
+) -> None:
+    before, after = ((sample, sample * nr) for sample, nr in (old, new))
+    regions = [
+        region._replace(
+            nr_accesses=region.nr_accesses % (old[1] + 1),
+            last_nr_accesses=region.last_nr_accesses % (old[1] + 1),
+            hits=bytes(4),
+            last_hits=bytes(4),
+        )
+        for region in regions
+    ]
+    monitor = _core.Monitor(*before)
+    monitor.set_regions(regions)
+    monitor.set_passed_samples(passed)
+    monitor.set_attrs(*after)
+    expected = [converted(region, before, after, passed < old[1]) for region in regions]
+    assert held(monitor) == expected
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    regions=regions_of(unit=4096, most=12),
+    target=st.integers(0, 3),
+    cuts=st.lists(st.integers(0, 30_000 * 512), unique=True, max_size=8).map(sorted),
+    unit=st.sampled_from([4096, 4096 * 16, 1000]),
+)
+def test_update_ranges(regions: list[Region], target: int, cuts: list[int], unit: int) -> None:
+    page = 4096
+    ranges: list[tuple[int, int]] = []
+    for start, end in zip(cuts[::2], cuts[1::2], strict=False):
+        start, end = start * unit // 8, end * unit // 8
+        # ranges must not share a page
+        if end > start and (not ranges or start // page >= -(-ranges[-1][1] // page)):
+            ranges.append((start, end))
+    monitor = _core.Monitor()
+    monitor.set_regions(regions)
+    monitor.update_ranges(target, ranges)
+    assert held(monitor) == reference.update_ranges(regions, target, ranges, page)
+
+
+def test_a_process_that_grows_and_moves() -> None:
+    monitor = _core.Monitor()
+    page = 4096
+    monitor.set_regions(
+        [(0, 4 * page, 5, 5, 9), (4 * page, 8 * page, 1, 1, 3), (20 * page, 24 * page, 7, 7, 7)]
+    )
+    monitor.update_ranges(0, [(page, 6 * page), (10 * page, 12 * page), (19 * page, 30 * page)])
+    assert held(monitor) == [
+        Region(page, 4 * page, 5, 5, 9),
+        Region(4 * page, 6 * page, 1, 1, 3),
+        Region(10 * page, 12 * page, 0, 0, 0),
+        Region(19 * page, 30 * page, 7, 7, 7),
+    ]
+    monitor.update_ranges(0, [])
+    assert monitor.regions() == []
