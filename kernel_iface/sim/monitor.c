@@ -57,34 +57,50 @@ bool damon_apply_min_nr_regions(struct damon_ctx *ctx)
 	return true;
 }
 
-/* floor((a * sz_a + b * sz_b) / (sz_a + sz_b)); the sizes are not 0. */
-static uint32_t weighted_mean(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
+/* diff * part / whole for a part of the whole, which is not 0. */
+static uint32_t share_of(uint32_t diff, uint64_t part, uint64_t whole)
 {
-	const uint32_t low = a < b ? a : b, diff = a < b ? b - a : a - b;
-	/* only the part above the lower of the two is to be shared */
-	const uint64_t sz_high = a < b ? sz_b : sz_a, sz = sz_a + sz_b;
 	uint64_t product;
 
-	if (diff <= 1)
-		return low;
-	if (diff == 2)
-		return low + (2 * sz_high >= sz);
-	if (!__builtin_mul_overflow(diff, sz_high, &product))
-		return low + (uint32_t)(product / sz);
-	return low + (uint32_t)((unsigned __int128)diff * sz_high / sz);
+	if (!__builtin_mul_overflow(diff, part, &product))
+		return (uint32_t)(product / whole);
+	return (uint32_t)((unsigned __int128)diff * part / whole);
 }
 
-static inline uint64_t merge_score(const struct damon_ctx *ctx, const struct damon_region *r,
-				   bool last)
+/*
+ * floor((a * sz_a + b * sz_b) / (sz_a + sz_b)); the sizes are not 0.  Only what lies above the
+ * lower of the two is shared, and for most neighbours that is too little to divide.
+ */
+static inline uint32_t weighted_mean(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
 {
-	const uint8_t *hits = last ? r->last_probe_hits : r->probe_hits;
+	const uint32_t low = a < b ? a : b, diff = a < b ? b - a : a - b;
+	const uint64_t sz_high = a < b ? sz_b : sz_a, sz = sz_a + sz_b;
+
+	if (diff > 2)
+		return low + share_of(diff, sz_high, sz);
+	return low + ((diff == 2) & (2 * sz_high >= sz));
+}
+
+/* Sum of probe hits by their probes' weights. */
+static uint64_t damon_probe_hits_wsum(const struct damon_ctx *ctx, const uint8_t *hits)
+{
 	uint64_t sum = 0;
 
-	if (!ctx->attributes_only)
-		return last ? r->last_nr_accesses : r->nr_accesses;
 	for (size_t i = 0; i < ctx->nr_probes; i++)
 		sum += (uint64_t)hits[i] * ctx->probes[i].weight;
 	return sum;
+}
+
+static inline uint64_t merge_score(const struct damon_ctx *ctx, const struct damon_region *r,
+				   bool attributes)
+{
+	return attributes ? damon_probe_hits_wsum(ctx, r->probe_hits) : r->nr_accesses;
+}
+
+static inline uint64_t last_merge_score(const struct damon_ctx *ctx,
+					const struct damon_region *r, bool attributes)
+{
+	return attributes ? damon_probe_hits_wsum(ctx, r->last_probe_hits) : r->last_nr_accesses;
 }
 
 uint64_t damon_max_merge_score(const struct damon_ctx *ctx)
@@ -92,55 +108,76 @@ uint64_t damon_max_merge_score(const struct damon_ctx *ctx)
 	uint64_t max = 0;
 
 	for (size_t i = 0; i < ctx->nr_regions; i++)
-		max = u64_max(max, merge_score(ctx, &ctx->regions[i], false));
+		max = u64_max(max, merge_score(ctx, &ctx->regions[i], ctx->attributes_only));
 	return max;
 }
 
 static inline uint32_t next_age(uint32_t age, uint64_t score, uint64_t last, uint64_t threshold)
 {
-	const bool steady = abs_diff(score, last) <= threshold && !score == !last;
+	const bool steady = (abs_diff(score, last) <= threshold) & (!score == !last);
 
 	return steady ? age + 1 : 0;
 }
 
-/* The left region keeps its last counts, as in the kernel. */
+/* The left region keeps its last counts, as in the kernel; @r is @age old. */
 static inline void damon_merge_two_regions(const struct damon_ctx *ctx, struct damon_region *l,
-					   const struct damon_region *r)
+					   const struct damon_region *r, uint32_t age)
 {
 	const uint64_t sz_l = region_sz(l) >> ctx->sz_shift, sz_r = region_sz(r) >> ctx->sz_shift;
 
 	l->nr_accesses = weighted_mean(l->nr_accesses, sz_l, r->nr_accesses, sz_r);
-	if (l->age != r->age)
-		l->age = weighted_mean(l->age, sz_l, r->age, sz_r);
+	l->age = weighted_mean(l->age, sz_l, age, sz_r);
 	for (size_t i = 0; i < ctx->nr_probes; i++)
 		l->probe_hits[i] = (uint8_t)weighted_mean(l->probe_hits[i], sz_l,
 							  r->probe_hits[i], sz_r);
 	l->end = r->end;
 }
 
-/* One pass in address order; ages move only in the first pass of an aggregation. */
-void damon_merge_regions_of(struct damon_ctx *ctx, uint64_t threshold, uint64_t sz_limit,
-			    bool update_age)
+/*
+ * One pass in address order.  Whether neighbours merge is close to random, so that it is
+ * decided by one branch; what is constant in a pass makes variants of it.  A region is copied
+ * before its new age is written: a wide load behind a narrow store would have to wait for it.
+ */
+static inline __attribute__((always_inline)) void
+merge_pass(struct damon_ctx *ctx, uint64_t threshold, uint64_t sz_limit, bool update_age,
+	   bool attributes)
 {
 	struct damon_region *prev = ctx->regions, *r = ctx->regions;
 	const struct damon_region *end = ctx->regions + ctx->nr_regions;
+	uint64_t prev_score = 0;
 
 	for (; r < end; r++) {
-		const uint64_t score = merge_score(ctx, r, false);
+		const uint64_t score = merge_score(ctx, r, attributes);
+		uint32_t age = r->age;
 
 		if (update_age)
-			r->age = next_age(r->age, score, merge_score(ctx, r, true), threshold);
-		if (r == ctx->regions)
+			age = next_age(age, score, last_merge_score(ctx, r, attributes), threshold);
+		if ((r != ctx->regions) & (prev->end == r->start) & (prev->target == r->target) &
+		    (abs_diff(prev_score, score) <= threshold) &
+		    (r->end - prev->start <= sz_limit)) {
+			damon_merge_two_regions(ctx, prev, r, age);
+			prev_score = merge_score(ctx, prev, attributes);
 			continue;
-		if (prev->end == r->start && prev->target == r->target &&
-		    abs_diff(merge_score(ctx, prev, false), score) <= threshold &&
-		    r->end - prev->start <= sz_limit)
-			damon_merge_two_regions(ctx, prev, r);
-		else if (++prev != r)
-			*prev = *r;
+		}
+		prev += r != ctx->regions;
+		*prev = *r;
+		prev->age = age;
+		prev_score = score;
 	}
 	if (ctx->nr_regions)
 		ctx->nr_regions = (size_t)(prev - ctx->regions) + 1;
+}
+
+/* Ages move only in the first pass of an aggregation. */
+void damon_merge_regions_of(struct damon_ctx *ctx, uint64_t threshold, uint64_t sz_limit,
+			    bool update_age)
+{
+	if (ctx->attributes_only)
+		merge_pass(ctx, threshold, sz_limit, update_age, true);
+	else if (update_age)
+		merge_pass(ctx, threshold, sz_limit, true, false);
+	else
+		merge_pass(ctx, threshold, sz_limit, false, false);
 }
 
 /* Merge with a growing threshold until the number of regions is within its bound. */
