@@ -2,7 +2,8 @@
 
 Buffers are C-contiguous and are written in place: a NumPy array, an ``array.array``, a
 ``memoryview``. ``F`` below is ``len(OBSERVATION_NAMES)``, ``K`` is ``len(KNOB_NAMES)`` and ``T``
-is ``len(TRUTH_NAMES)``.
+is ``len(TRUTH_NAMES)``. A row is one tenant of one host; hosts have the same number of tenants,
+and their rows follow one another.
 """
 
 from collections.abc import Mapping, Sequence
@@ -71,20 +72,34 @@ class Batch:
         min_nr_regions: int = 10,
         max_nr_regions: int = 1000,
         sampler: Literal["binomial", "per-check"] = "binomial",
+        nr_tenants: int = 1,
     ) -> None: ...
     def reset(
         self,
         host: int,
-        spec: Spec,
+        spec: Spec | tuple[Spec, ...],
         seed: int,
-        budget: float,
+        budget: float | tuple[float, ...],
         observation: Buffer | None = None,
         /,
     ) -> None:
-        """Draw a new episode; ``observation`` receives F float32."""
+        """Draw a new episode; ``observation`` receives tenants x F float32.
 
-    def set_schemes(self, host: int, schemes: Sequence[object], /) -> None:
+        With several tenants there is a spec for each, of which the first has the host's profile,
+        and one budget for all or one each. Each tenant is monitored by a context of its own.
+        """
+
+    def set_contexts(self, host: int, contexts: Sequence[object], /) -> None:
+        """Monitor by these ``sim.SimContext`` from now on, without schemes.
+
+        Raises ``ValueError`` for one that makes no sense. Actions need the contexts of a reset.
+        """
+
+    def set_schemes(self, host: int, schemes: Sequence[object], context: int = 0, /) -> None:
         """Commit ``host.Scheme`` objects; those at the same index keep statistics and charges."""
+
+    def set_power(self, host: int, offline_blocks: int, clock_cap: float, /) -> None:
+        """Ask for memory blocks offline, and for a memory clock capped to a share of its own."""
 
     def step(
         self,
@@ -96,22 +111,24 @@ class Batch:
     ) -> None:
         """Run ``us`` microseconds on every host.
 
-        ``actions`` (hosts x K float32) go through the decision path first; ``None`` leaves the
-        schemes as they are. ``observations`` receives hosts x F float32, ``truth`` hosts x T
-        float64, as differences over this step. Time moves in whole samples: what one step went
-        too far, the next does not go.
+        ``actions`` (rows x K float32) go through the decision path first; ``None`` leaves the
+        schemes as they are. ``observations`` receives rows x F float32, ``truth`` rows x T
+        float64, as differences over this step.
         """
 
-    def snapshot(self, host: int, /) -> dict[str, Any]: ...
-    def knobs(self, host: int, /) -> dict[str, float]: ...
-    def reasons(self, host: int, /) -> tuple[str, ...]: ...
-    def load(self, host: int, /) -> list[tuple[float, float]]:
-        """Accesses a second of each page, and touched share, of each of the host's blocks.
+    def snapshot(self, host: int, context: int = 0, /) -> dict[str, Any]: ...
+    def knobs(self, row: int, /) -> dict[str, float]: ...
+    def reasons(self, row: int, /) -> tuple[str, ...]: ...
+    def parameters(self, host: int, tenant: int = 0, /) -> dict[str, float]: ...
+    def load(self, host: int, tenant: int = 0, /) -> list[tuple[float, float]]:
+        """Accesses a second of each page, and touched share, of each of a tenant's blocks.
 
-        Blocks are equal parts of the host's memory; only the simulator knows this.
+        Blocks are equal parts of the tenant's memory; only the simulator knows this.
         """
 
-    def parameters(self, host: int, /) -> dict[str, float]: ...
+    def machine(self, host: int, /) -> dict[str, Any]:
+        """What a host shows beside DAMON: tiers in bytes, memory blocks, energy, OOM kills."""
+
     def region_aggregations(self) -> float: ...
 
 class Decider:

@@ -30,9 +30,10 @@ class RewardWeights:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one control interval cost, host by host; each field has shape (hosts,).
+    """What one control interval cost, row by row; each field has shape (rows,).
 
-    ``saving`` is 1 - cost / cost without management, ``slowdown`` is time lost over time worked.
+    ``saving`` is 1 - cost / cost without management. ``slowdown`` is time lost over time worked,
+    beyond what is lost without management: it can be negative.
     """
 
     saving: Floats
@@ -43,7 +44,7 @@ class Outcome:
 def outcome(truth: Floats) -> Outcome:
     """Read the simulator's ``truth`` (hosts x T, differences over an interval)."""
     columns = {name: truth[:, i] for name, i in _COLUMN.items()}
-    lost_us = columns["stall_us"] + columns["interference_us"]
+    lost_us = columns["lost_us"] - columns["lost_unmanaged_us"]
     worked_us = np.maximum(columns["busy_us"], MIN_CPU_SHARE * columns["time_us"])
     return Outcome(
         saving=1.0 - columns["cost_byte_s"] / columns["cost_unmanaged_byte_s"],

@@ -26,16 +26,18 @@ static int find_sampler(const char *name)
 static int Batch_init(BatchObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "nr_hosts", "nr_threads", "sample_us", "aggr_us",
-				 "min_nr_regions", "max_nr_regions", "sampler", NULL };
+				 "min_nr_regions", "max_nr_regions", "sampler", "nr_tenants",
+				 NULL };
 	uint64_t sample_us = 5000, aggr_us = 100000, min_nr = 10, max_nr = 1000;
-	Py_ssize_t nr_hosts, nr_threads = 1;
+	Py_ssize_t nr_hosts, nr_threads = 1, nr_tenants = 1;
 	const char *sampler_name = "binomial", *wrong;
 	struct damon_attrs attrs;
 	int sampler;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nO&O&O&O&s", names, &nr_hosts,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nO&O&O&O&sn", names, &nr_hosts,
 					 &nr_threads, u64_from_py, &sample_us, u64_from_py, &aggr_us,
-					 u64_from_py, &min_nr, u64_from_py, &max_nr, &sampler_name))
+					 u64_from_py, &min_nr, u64_from_py, &max_nr, &sampler_name,
+					 &nr_tenants))
 		return -1;
 	sampler = find_sampler(sampler_name);
 	if (sampler < 0)
@@ -45,12 +47,14 @@ static int Batch_init(BatchObject *self, PyObject *args, PyObject *kwargs)
 	wrong = damon_validate_attrs(&attrs);
 	if (!wrong && (nr_hosts < 1 || nr_threads < 1))
 		wrong = "nr_hosts and nr_threads must be at least 1";
+	if (!wrong && (nr_tenants < 1 || nr_tenants > WORLD_MAX_TENANTS))
+		wrong = "a host has 1 to 16 tenants";
 	if (wrong || self->batch.hosts) {
 		PyErr_SetString(PyExc_ValueError, wrong ? wrong : "already initialised");
 		return -1;
 	}
-	if (!batch_init(&self->batch, (size_t)nr_hosts, (size_t)nr_threads, &attrs,
-			(enum sampler)sampler)) {
+	if (!batch_init(&self->batch, (size_t)nr_hosts, (size_t)nr_tenants, (size_t)nr_threads,
+			&attrs, (enum sampler)sampler)) {
 		PyErr_NoMemory();
 		return -1;
 	}
@@ -90,38 +94,83 @@ static int check_live_host(BatchObject *self, Py_ssize_t host)
 {
 	if (check_host(self, host))
 		return -1;
-	if (self->batch.hosts[host].memory.blocks)
+	if (sim_host_is_live(&self->batch.hosts[host]))
 		return 0;
 	PyErr_SetString(PyExc_RuntimeError, "reset the host first");
 	return -1;
 }
 
+/* One spec, or as many as a host has tenants; borrowed from @object. */
+static int specs_from_py(BatchObject *self, PyObject *object, const struct sim_spec **specs)
+{
+	PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->spec_type;
+	const size_t nr = self->batch.nr_tenants;
+
+	if (PyTuple_Check(object) ? PyTuple_Size(object) != (Py_ssize_t)nr : nr != 1) {
+		PyErr_Format(PyExc_ValueError, "give a tuple of %zu specs, one a tenant", nr);
+		return -1;
+	}
+	for (size_t t = 0; t < nr; t++) {
+		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
+							 object;
+
+		if (!PyObject_TypeCheck(item, type)) {
+			PyErr_SetString(PyExc_TypeError, "an episode is drawn from a Spec");
+			return -1;
+		}
+		specs[t] = &((SpecObject *)item)->spec;
+		if (!specs[t]->tenant.family) {
+			PyErr_SetString(PyExc_ValueError, "the spec was not initialised");
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* One budget for all tenants, or one each. */
+static int budgets_from_py(BatchObject *self, PyObject *object, double *budgets)
+{
+	const size_t nr = self->batch.nr_tenants;
+
+	if (PyTuple_Check(object) && PyTuple_Size(object) != (Py_ssize_t)nr) {
+		PyErr_Format(PyExc_ValueError, "give one budget, or %zu", nr);
+		return -1;
+	}
+	for (size_t t = 0; t < nr; t++) {
+		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
+							 object;
+
+		budgets[t] = PyFloat_AsDouble(item);
+		if (PyErr_Occurred())
+			return -1;
+		if (!(budgets[t] > 0.0 && budgets[t] <= 1.0)) {
+			PyErr_SetString(PyExc_ValueError,
+					"the budget must be above 0 and at most 1");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 {
-	struct module_state *state = state_of((PyObject *)self);
-	PyObject *spec, *out = Py_None;
+	const struct sim_spec *specs[WORLD_MAX_TENANTS];
+	PyObject *spec, *budget, *out = Py_None;
+	double budgets[WORLD_MAX_TENANTS];
 	Py_ssize_t host;
 	Py_buffer view;
 	uint64_t seed;
-	double budget;
 	int err;
 
-	if (!PyArg_ParseTuple(args, "nO!O&d|O", &host, (PyTypeObject *)state->spec_type, &spec,
-			      u64_from_py, &seed, &budget, &out))
+	if (!PyArg_ParseTuple(args, "nOO&O|O", &host, &spec, u64_from_py, &seed, &budget, &out) ||
+	    budgets_from_py(self, budget, budgets) || specs_from_py(self, spec, specs))
 		return NULL;
-	if (!((SpecObject *)spec)->spec.family) {
-		PyErr_SetString(PyExc_ValueError, "the spec was not initialised");
-		return NULL;
-	}
-	if (!(budget > 0.0 && budget <= 1.0)) {
-		PyErr_SetString(PyExc_ValueError, "the budget must be above 0 and at most 1");
-		return NULL;
-	}
-	if (out != Py_None && get_buffer(out, &view, NR_FEATURES, 'f', 1, "observation"))
+	if (out != Py_None && get_buffer(out, &view, self->batch.nr_tenants * NR_FEATURES, 'f', 1,
+					 "observation"))
 		return NULL;
 	err = check_host(self, host);
-	if (!err && !batch_reset(&self->batch, (size_t)host, &((SpecObject *)spec)->spec, seed,
-				 budget, out == Py_None ? NULL : view.buf)) {
+	if (!err && !batch_reset(&self->batch, (size_t)host, specs, budgets, seed,
+				 out == Py_None ? NULL : view.buf)) {
 		PyErr_NoMemory();
 		err = -1;
 	}
@@ -130,13 +179,81 @@ static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 	return err ? NULL : Py_NewRef(Py_None);
 }
 
+/* As check_live_host, for one of its contexts. */
+static struct context *check_context(BatchObject *self, Py_ssize_t host, Py_ssize_t context)
+{
+	if (check_live_host(self, host))
+		return NULL;
+	if (context >= 0 && (size_t)context < self->batch.hosts[host].nr_contexts)
+		return &self->batch.hosts[host].contexts[context];
+	PyErr_SetString(PyExc_IndexError, "no such context on the host");
+	return NULL;
+}
+
+static int contexts_from_py(PyObject *sequence, struct context_spec **specs, size_t *nr)
+{
+	Py_ssize_t size = PySequence_Size(sequence);
+
+	*specs = NULL;
+	if (size < 0)
+		return -1;
+	if (size < 1 || size > SIM_MAX_CONTEXTS) {
+		PyErr_Format(PyExc_ValueError, "a host has 1 to %d contexts", SIM_MAX_CONTEXTS);
+		return -1;
+	}
+	*specs = PyMem_Calloc((size_t)size, sizeof(**specs));
+	if (!*specs) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	*nr = (size_t)size;
+	for (Py_ssize_t i = 0; i < size; i++) {
+		PyObject *item = PySequence_GetItem(sequence, i);
+		int err = !item || context_from_py(item, &(*specs)[i]);
+
+		Py_XDECREF(item);
+		if (err)
+			return -1;
+	}
+	return 0;
+}
+
+static PyObject *Batch_set_contexts(BatchObject *self, PyObject *args)
+{
+	struct context_spec *specs;
+	PyObject *sequence, *result = NULL;
+	Py_ssize_t host;
+	size_t nr;
+
+	if (!PyArg_ParseTuple(args, "nO", &host, &sequence))
+		return NULL;
+	if (contexts_from_py(sequence, &specs, &nr) || check_live_host(self, host))
+		goto out;
+	for (size_t i = 0; i < nr; i++) {
+		const char *wrong = context_validate(&specs[i], self->batch.nr_tenants);
+
+		if (wrong) {
+			PyErr_SetString(PyExc_ValueError, wrong);
+			goto out;
+		}
+	}
+	if (sim_host_set_contexts(&self->batch.hosts[host], specs, nr, &self->batch.sampling))
+		result = Py_NewRef(Py_None);
+	else
+		PyErr_NoMemory();
+out:
+	PyMem_Free(specs);
+	return result;
+}
+
 static PyObject *Batch_set_schemes(BatchObject *self, PyObject *args)
 {
 	struct scheme schemes[SIM_MAX_SCHEMES];
 	PyObject *sequence;
-	Py_ssize_t host, nr;
+	Py_ssize_t host, nr, index = 0;
+	struct context *context;
 
-	if (!PyArg_ParseTuple(args, "nO", &host, &sequence))
+	if (!PyArg_ParseTuple(args, "nO|n", &host, &sequence, &index))
 		return NULL;
 	nr = PySequence_Size(sequence);
 	if (nr < 0)
@@ -151,9 +268,10 @@ static PyObject *Batch_set_schemes(BatchObject *self, PyObject *args)
 		if (err)
 			return NULL;
 	}
-	if (check_live_host(self, host))
+	context = check_context(self, host, index);
+	if (!context)
 		return NULL;
-	sim_host_set_schemes(&self->batch.hosts[host], schemes, (size_t)nr);
+	kdamond_commit_schemes(&context->kdamond, schemes, (size_t)nr);
 	Py_RETURN_NONE;
 }
 
@@ -173,15 +291,15 @@ static void release_step(struct step_buffers *b)
 }
 
 static int hold_step(struct step_buffers *b, PyObject *actions, PyObject *observations,
-		     PyObject *truth, size_t nr_hosts)
+		     PyObject *truth, size_t rows)
 {
 	memset(b, 0, sizeof(*b));
-	if ((actions == Py_None || !get_buffer(actions, &b->actions, nr_hosts * NR_KNOBS, 'f', 0,
+	if ((actions == Py_None || !get_buffer(actions, &b->actions, rows * NR_KNOBS, 'f', 0,
 					       "actions")) &&
 	    (observations == Py_None ||
-	     !get_buffer(observations, &b->observations, nr_hosts * NR_FEATURES, 'f', 1,
+	     !get_buffer(observations, &b->observations, rows * NR_FEATURES, 'f', 1,
 			 "observations")) &&
-	    (truth == Py_None || !get_buffer(truth, &b->truth, nr_hosts * NR_TRUTH, 'd', 1,
+	    (truth == Py_None || !get_buffer(truth, &b->truth, rows * NR_TRUTH, 'd', 1,
 					     "truth")))
 		return 0;
 	release_step(b);
@@ -193,6 +311,17 @@ static int check_all_live(BatchObject *self)
 	for (size_t i = 0; i < self->batch.nr_hosts; i++)
 		if (check_live_host(self, (Py_ssize_t)i))
 			return -1;
+	return 0;
+}
+
+static int check_all_can_act(BatchObject *self)
+{
+	for (size_t i = 0; i < self->batch.nr_hosts; i++)
+		if (!batch_can_act(&self->batch, i)) {
+			PyErr_SetString(PyExc_RuntimeError,
+					"actions need the contexts that a reset makes");
+			return -1;
+		}
 	return 0;
 }
 
@@ -209,9 +338,10 @@ static PyObject *Batch_step(BatchObject *self, PyObject *args)
 	if (us > MAX_STEP_US)
 		return PyErr_Format(PyExc_ValueError, "a step is at most %llu microseconds",
 				    MAX_STEP_US);
-	if (hold_step(&buffers, actions, observations, truth, self->batch.nr_hosts))
+	if (hold_step(&buffers, actions, observations, truth,
+		      self->batch.nr_hosts * self->batch.nr_tenants))
 		return NULL;
-	if (check_all_live(self)) {
+	if (check_all_live(self) || (actions != Py_None && check_all_can_act(self))) {
 		release_step(&buffers);
 		return NULL;
 	}
@@ -226,49 +356,24 @@ static PyObject *Batch_step(BatchObject *self, PyObject *args)
 	return ok ? Py_NewRef(Py_None) : PyErr_NoMemory();
 }
 
-static PyObject *regions_to_py(const struct snapshot *s)
-{
-	PyObject *tuple = PyTuple_New((Py_ssize_t)s->nr_regions);
-
-	for (size_t i = 0; tuple && i < s->nr_regions; i++) {
-		const struct snapshot_region *r = &s->regions[i];
-		PyObject *item = Py_BuildValue("(KKII)", (unsigned long long)r->start,
-					       (unsigned long long)r->end,
-					       (unsigned)r->nr_accesses, (unsigned)r->age);
-
-		if (!item || PyTuple_SetItem(tuple, (Py_ssize_t)i, item))
-			Py_CLEAR(tuple);
-	}
-	return tuple;
-}
-
-static PyObject *all_stats_to_py(const struct sim_host *host)
-{
-	PyObject *tuple = PyTuple_New((Py_ssize_t)host->kdamond.nr_schemes);
-
-	for (size_t i = 0; tuple && i < host->kdamond.nr_schemes; i++) {
-		PyObject *item = stats_to_py(&host->kdamond.schemes[i].stats);
-
-		if (!item || PyTuple_SetItem(tuple, (Py_ssize_t)i, item))
-			Py_CLEAR(tuple);
-	}
-	return tuple;
-}
-
 static PyObject *Batch_snapshot(BatchObject *self, PyObject *args)
 {
 	PyObject *regions, *stats;
 	struct snapshot snapshot;
-	Py_ssize_t host;
+	Py_ssize_t host, index = 0;
+	struct context *context;
 
-	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
+	if (!PyArg_ParseTuple(args, "n|n", &host, &index))
 		return NULL;
-	if (!sim_host_snapshot(&self->batch.hosts[host], &snapshot))
+	context = check_context(self, host, index);
+	if (!context)
+		return NULL;
+	if (!sim_host_snapshot(&self->batch.hosts[host], (size_t)index, &snapshot))
 		return PyErr_NoMemory();
 	/* Making objects may run finalisers, which may let in a thread that moves the regions. */
 	self->busy = 1;
 	regions = regions_to_py(&snapshot);
-	stats = regions ? all_stats_to_py(&self->batch.hosts[host]) : NULL;
+	stats = regions ? all_stats_to_py(&context->kdamond) : NULL;
 	self->busy = 0;
 	if (!stats) {
 		Py_XDECREF(regions);
@@ -277,79 +382,95 @@ static PyObject *Batch_snapshot(BatchObject *self, PyObject *args)
 	return snapshot_to_py(&snapshot, regions, stats);
 }
 
+/* The decider of a row, a tenant of a host, when that host has an episode. */
+static const struct decider *check_row(BatchObject *self, PyObject *args)
+{
+	const size_t nr_tenants = self->batch.nr_tenants;
+	Py_ssize_t row;
+
+	if (!PyArg_ParseTuple(args, "n", &row))
+		return NULL;
+	if (check_live_host(self, row < 0 ? -1 : row / (Py_ssize_t)nr_tenants))
+		return NULL;
+	return &self->batch.deciders[row];
+}
+
 static PyObject *Batch_knobs(BatchObject *self, PyObject *args)
 {
-	Py_ssize_t host;
+	const struct decider *decider = check_row(self, args);
 
-	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
-		return NULL;
-	return knobs_to_py(&self->batch.deciders[host].knobs);
+	return decider ? knobs_to_py(&decider->knobs) : NULL;
 }
 
 static PyObject *Batch_reasons(BatchObject *self, PyObject *args)
 {
-	Py_ssize_t host;
+	const struct decider *decider = check_row(self, args);
 
-	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
-		return NULL;
-	return reasons_to_py(self->batch.deciders[host].reasons);
+	return decider ? reasons_to_py(decider->reasons) : NULL;
 }
 
-static int set_double(PyObject *dict, const char *name, double value)
+/* The host and tenant of @args; NULL with an exception set when there are none. */
+static const struct sim_host *check_tenant(BatchObject *self, PyObject *args, size_t *tenant)
 {
-	PyObject *number = PyFloat_FromDouble(value);
-	int err = !number || PyDict_SetItemString(dict, name, number);
+	Py_ssize_t host, index = 0;
 
-	Py_XDECREF(number);
-	return err;
+	if (!PyArg_ParseTuple(args, "n|n", &host, &index) || check_live_host(self, host))
+		return NULL;
+	if (index < 0 || (size_t)index >= self->batch.nr_tenants) {
+		PyErr_SetString(PyExc_IndexError, "no such tenant on the host");
+		return NULL;
+	}
+	*tenant = (size_t)index;
+	return &self->batch.hosts[host];
 }
 
 static PyObject *Batch_parameters(BatchObject *self, PyObject *args)
 {
-	const struct sim_host *h;
-	PyObject *dict;
-	Py_ssize_t host;
-	int err = 0;
+	size_t tenant;
+	const struct sim_host *host = check_tenant(self, args, &tenant);
 
-	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
-		return NULL;
-	h = &self->batch.hosts[host];
-	dict = PyDict_New();
-	if (!dict)
-		return NULL;
-	for (size_t i = 0; !err && i < workload_nr_params(h->spec.family); i++)
-		err = set_double(dict, workload_param(h->spec.family, i)->name,
-				 h->workload.params[i]);
-	for (size_t i = 0; !err && i < NR_PROFILE_PARAMS; i++)
-		err = set_double(dict, profile_params[i].name, h->profile[i]);
-	if (err)
-		Py_CLEAR(dict);
-	return dict;
+	return host ? parameters_to_py(host, tenant) : NULL;
 }
 
-/* What the load does now, which no host would show. */
 static PyObject *Batch_load(BatchObject *self, PyObject *args)
 {
-	const struct memory *m;
+	size_t tenant;
+	const struct sim_host *host = check_tenant(self, args, &tenant);
 	PyObject *list;
+
+	if (!host)
+		return NULL;
+	/* Making objects may run finalisers, which may let in a thread that resets the host. */
+	self->busy = 1;
+	list = load_to_py(&host->world.tenants[tenant].memory);
+	self->busy = 0;
+	return list;
+}
+
+static PyObject *Batch_machine(BatchObject *self, PyObject *args)
+{
 	Py_ssize_t host;
 
 	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
 		return NULL;
-	m = &self->batch.hosts[host].memory;
-	list = PyList_New(0);
-	/* Making objects may run finalisers, which may let in a thread that resets the host. */
-	self->busy = 1;
-	for (size_t i = 0; list && i < m->nr_blocks; i++) {
-		PyObject *item = Py_BuildValue("(dd)", (double)m->blocks[i].rate_hz,
-					       (double)m->blocks[i].touched);
+	return machine_to_py(&self->batch.hosts[host]);
+}
 
-		if (!item || PyList_Append(list, item))
-			Py_CLEAR(list);
-		Py_XDECREF(item);
+static PyObject *Batch_set_power(BatchObject *self, PyObject *args)
+{
+	uint32_t nr_offline;
+	double clock_cap;
+	Py_ssize_t host;
+
+	if (!PyArg_ParseTuple(args, "nO&d", &host, u32_from_py, &nr_offline, &clock_cap) ||
+	    check_live_host(self, host))
+		return NULL;
+	if (!(clock_cap > 0.0 && clock_cap <= 1.0)) {
+		PyErr_SetString(PyExc_ValueError, "the clock cap is a share, above 0 and at most 1");
+		return NULL;
 	}
-	self->busy = 0;
-	return list;
+	power_set(&self->batch.hosts[host].world.machine.power, nr_offline, clock_cap);
+	Py_RETURN_NONE;
 }
 
 static PyObject *Batch_region_aggregations(BatchObject *self, PyObject *Py_UNUSED(ignored))
@@ -359,7 +480,7 @@ static PyObject *Batch_region_aggregations(BatchObject *self, PyObject *Py_UNUSE
 	if (check_idle(self))
 		return NULL;
 	for (size_t i = 0; i < self->batch.nr_hosts; i++)
-		sum += self->batch.hosts[i].kdamond.region_aggregations;
+		sum += sim_host_region_aggregations(&self->batch.hosts[i]);
 	return PyFloat_FromDouble(sum);
 }
 
@@ -367,15 +488,21 @@ static PyMethodDef Batch_methods[] = {
 	{ "reset", (PyCFunction)Batch_reset, METH_VARARGS, "Draw a new episode for one host." },
 	{ "set_schemes", (PyCFunction)Batch_set_schemes, METH_VARARGS,
 	  "Commit schemes to one host." },
+	{ "set_contexts", (PyCFunction)Batch_set_contexts, METH_VARARGS,
+	  "Monitor one host by other contexts." },
+	{ "set_power", (PyCFunction)Batch_set_power, METH_VARARGS,
+	  "Memory blocks to take offline, and a clock cap." },
+	{ "load", (PyCFunction)Batch_load, METH_VARARGS,
+	  "Rate and touched share of each block of one tenant." },
+	{ "machine", (PyCFunction)Batch_machine, METH_VARARGS,
+	  "Tiers, memory blocks and energy of one host." },
 	{ "step", (PyCFunction)Batch_step, METH_VARARGS, "Run one control interval everywhere." },
 	{ "snapshot", (PyCFunction)Batch_snapshot, METH_VARARGS, "Observe one host." },
-	{ "knobs", (PyCFunction)Batch_knobs, METH_VARARGS, "Knobs in force on one host." },
+	{ "knobs", (PyCFunction)Batch_knobs, METH_VARARGS, "Knobs in force in one row." },
 	{ "reasons", (PyCFunction)Batch_reasons, METH_VARARGS,
-	  "What the guard of one host did at the last decision." },
+	  "What the guard of one row did at the last decision." },
 	{ "parameters", (PyCFunction)Batch_parameters, METH_VARARGS,
 	  "What was drawn for one host's episode." },
-	{ "load", (PyCFunction)Batch_load, METH_VARARGS,
-	  "Rate and touched share of each block of one host." },
 	{ "region_aggregations", (PyCFunction)Batch_region_aggregations, METH_NOARGS,
 	  "Region aggregations since the last resets, over all hosts." },
 	{ NULL, NULL, 0, NULL },

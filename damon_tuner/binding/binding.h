@@ -51,6 +51,19 @@ typedef struct {
 	struct sim_spec spec;
 } SpecObject;
 
+/* What a simulated host shows. */
+PyObject *regions_to_py(const struct snapshot *snapshot);
+PyObject *all_stats_to_py(const struct kdamond *kdamond);
+PyObject *parameters_to_py(const struct sim_host *host, size_t tenant);
+PyObject *load_to_py(const struct memory *memory);
+PyObject *machine_to_py(const struct sim_host *host);
+/* Fill from a host.MonitoringAttrs and from a SimContext. */
+int damon_attrs_from_py(PyObject *object, struct damon_attrs *attrs);
+int probes_from_py(PyObject *attrs, struct damon_probe *probes, size_t *nr);
+int context_from_py(PyObject *object, struct context_spec *spec);
+/* The number of the tenant that a container's path names. */
+int attr_memcg(PyObject *object, const char *name, uint32_t *memcg);
+
 struct module_state {
 	PyObject *spec_type;
 };

@@ -59,9 +59,9 @@ static int pattern_from_py(PyObject *p, void *into)
  * A container of a simulated host is the tenant's number; the empty path, the kernel's default,
  * is the first.
  */
-static int attr_memcg(PyObject *object, uint32_t *memcg)
+int attr_memcg(PyObject *object, const char *name, uint32_t *memcg)
 {
-	PyObject *path = PyObject_GetAttrString(object, "memcg_path"), *bytes = NULL;
+	PyObject *path = PyObject_GetAttrString(object, name), *bytes = NULL;
 	const char *text = "";
 	char *end;
 	unsigned long number = 0;
@@ -93,7 +93,7 @@ static int goal_from_py(PyObject *object, void *into)
 
 	if (metric < 0 || attr_u64(object, "target_value", &goal->target_value) ||
 	    attr_u64(object, "current_value", &goal->current_value) ||
-	    attr_i32(object, "nid", &goal->nid) || attr_memcg(object, &goal->memcg))
+	    attr_i32(object, "nid", &goal->nid) || attr_memcg(object, "memcg_path", &goal->memcg))
 		return -1;
 	goal->metric = (enum damos_goal_metric)metric;
 	return 0;
@@ -105,7 +105,7 @@ static int filter_from_py(PyObject *object, void *into)
 	int type = attr_choice(object, "type", filter_names, NR_DAMOS_FILTER_TYPES);
 
 	if (type < 0 || attr_bool(object, "matching", &f->matching) ||
-	    attr_bool(object, "allow", &f->allow) || attr_memcg(object, &f->memcg) ||
+	    attr_bool(object, "allow", &f->allow) || attr_memcg(object, "memcg_path", &f->memcg) ||
 	    attr_u32(object, "target", &f->target) ||
 	    attr_u64(object, "addr_start", &f->addr_start) ||
 	    attr_u64(object, "addr_end", &f->addr_end) ||

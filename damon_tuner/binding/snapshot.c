@@ -106,8 +106,10 @@ int snapshot_from_py(PyObject *object, struct snapshot *s)
 PyObject *snapshot_to_py(const struct snapshot *s, PyObject *regions, PyObject *stats)
 {
 	return Py_BuildValue(
-		"{s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d}",
-		"time_us", (unsigned long long)s->time_us, "regions", regions,
+		"{s:K,s:K,s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d}",
+		"time_us", (unsigned long long)s->time_us,
+		"sample_us", (unsigned long long)s->sample_us,
+		"aggr_us", (unsigned long long)s->aggr_us, "regions", regions,
 		"scheme_stats", stats,
 		"resident_bytes", (unsigned long long)s->resident_bytes,
 		"swapped_bytes", (unsigned long long)s->swapped_bytes,

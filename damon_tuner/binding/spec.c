@@ -96,11 +96,11 @@ static int program_from_py(PyObject *object, struct program **program)
 /* A loop shorter than its program would leave out the end of it. */
 static int check_loop(const struct sim_spec *spec)
 {
-	for (size_t i = WL_NR_COMMON; i < workload_nr_params(spec->family); i++) {
-		const struct range *loop = &spec->workload[i];
+	for (size_t i = WL_NR_COMMON; i < workload_nr_params(spec->tenant.family); i++) {
+		const struct range *loop = &spec->tenant.workload[i];
 
-		if (strcmp(workload_param(spec->family, i)->name, "loop_s") || loop->hi == 0.0 ||
-		    loop->lo * 1e6 > program_last_us(spec->program))
+		if (strcmp(workload_param(spec->tenant.family, i)->name, "loop_s") || loop->hi == 0.0 ||
+		    loop->lo * 1e6 > program_last_us(spec->tenant.program))
 			continue;
 		PyErr_SetString(PyExc_ValueError,
 				"loop_s must be 0, or above the time of the program's last row");
@@ -112,7 +112,7 @@ static int check_loop(const struct sim_spec *spec)
 /* A recorded family plays a program; no other does. */
 static int take_program(struct sim_spec *spec, PyObject *program)
 {
-	const bool recorded = spec->family == &workload_recorded;
+	const bool recorded = spec->tenant.family == &workload_recorded;
 
 	if (recorded != (program != Py_None)) {
 		PyErr_SetString(PyExc_ValueError, recorded ?
@@ -122,15 +122,15 @@ static int take_program(struct sim_spec *spec, PyObject *program)
 	}
 	if (!recorded)
 		return 0;
-	return program_from_py(program, &spec->program) || check_loop(spec) ? -1 : 0;
+	return program_from_py(program, &spec->tenant.program) || check_loop(spec) ? -1 : 0;
 }
 
 static int take_ranges(struct sim_spec *spec, PyObject *workload, PyObject *profile)
 {
 	Py_ssize_t used = 0;
 
-	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
-		if (take_range(workload, workload_param(spec->family, i), &spec->workload[i],
+	for (size_t i = 0; i < workload_nr_params(spec->tenant.family); i++)
+		if (take_range(workload, workload_param(spec->tenant.family, i), &spec->tenant.workload[i],
 			       &used))
 			return -1;
 	if (check_all_used(workload, used, "workload"))
@@ -152,21 +152,21 @@ static int Spec_init(SpecObject *self, PyObject *args, PyObject *kwargs)
 	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s|O!O!O", names, &family, &PyDict_Type,
 					 &workload, &PyDict_Type, &profile, &program))
 		return -1;
-	spec.family = find_family(family);
-	if (!spec.family)
+	spec.tenant.family = find_family(family);
+	if (!spec.tenant.family)
 		return -1;
 	if (take_ranges(&spec, workload, profile) || take_program(&spec, program)) {
-		program_put(spec.program);
+		program_put(spec.tenant.program);
 		return -1;
 	}
-	program_put(self->spec.program);
+	program_put(self->spec.tenant.program);
 	self->spec = spec;
 	return 0;
 }
 
 static void Spec_dealloc(PyObject *self)
 {
-	program_put(((SpecObject *)self)->spec.program);
+	program_put(((SpecObject *)self)->spec.tenant.program);
 	heap_dealloc(self);
 }
 

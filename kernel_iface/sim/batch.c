@@ -13,15 +13,19 @@ struct run {
 	atomic_bool failed;
 };
 
-bool batch_init(struct batch *b, size_t nr_hosts, size_t nr_threads,
+bool batch_init(struct batch *b, size_t nr_hosts, size_t nr_tenants, size_t nr_threads,
 		const struct damon_attrs *attrs, enum sampler sampler)
 {
-	*b = (struct batch){
-		.attrs = *attrs, .sampler = sampler, .nr_hosts = nr_hosts,
-		.nr_threads = nr_threads,
-		.hosts = calloc(nr_hosts, sizeof(*b->hosts)),
-		.deciders = calloc(nr_hosts, sizeof(*b->deciders)),
-	};
+	memset(b, 0, sizeof(*b));
+	b->sampling.attrs = *attrs;
+	b->sampling.sampler = sampler;
+	binomial_init(&b->sampling.binomial,
+		      (uint32_t)u64_min(damon_nr_samples_per_aggr(attrs), BINOMIAL_MAX_N));
+	b->nr_hosts = nr_hosts;
+	b->nr_tenants = nr_tenants;
+	b->nr_threads = nr_threads;
+	b->hosts = calloc(nr_hosts, sizeof(*b->hosts));
+	b->deciders = calloc(nr_hosts * nr_tenants, sizeof(*b->deciders));
 	if (b->hosts && b->deciders)
 		return true;
 	batch_destroy(b);
@@ -37,57 +41,82 @@ void batch_destroy(struct batch *b)
 	memset(b, 0, sizeof(*b));
 }
 
+bool batch_can_act(const struct batch *b, size_t host)
+{
+	const struct sim_host *h = &b->hosts[host];
+
+	if (h->nr_contexts != b->nr_tenants)
+		return false;
+	for (size_t t = 0; t < b->nr_tenants; t++)
+		if (h->contexts[t].spec.nr_targets != 1 || h->contexts[t].spec.targets[0] != t)
+			return false;
+	return true;
+}
+
 /* The decision path always watches, also where nobody reads the observation. */
-static bool observe_host(struct batch *b, size_t i, float *observation)
+static bool observe_host(struct batch *b, size_t i, float *observations)
 {
 	float unread[NR_FEATURES];
 	struct snapshot snapshot;
 
-	if (!sim_host_snapshot(&b->hosts[i], &snapshot))
-		return false;
-	decider_observe(&b->deciders[i], &snapshot, observation ? observation : unread);
+	if (!batch_can_act(b, i))
+		return true;
+	for (size_t t = 0; t < b->nr_tenants; t++) {
+		if (!sim_host_snapshot(&b->hosts[i], t, &snapshot))
+			return false;
+		decider_observe(&b->deciders[i * b->nr_tenants + t], &snapshot,
+				observations ? observations + t * NR_FEATURES : unread);
+	}
 	return true;
 }
 
-bool batch_reset(struct batch *b, size_t i, const struct sim_spec *spec, uint64_t seed,
-		 double budget, float *observation)
+bool batch_reset(struct batch *b, size_t i, const struct sim_spec *const *specs,
+		 const double *budgets, uint64_t seed, float *observations)
 {
-	decider_init(&b->deciders[i], budget);
-	if (sim_host_reset(&b->hosts[i], spec, &b->attrs, b->sampler, seed) &&
-	    observe_host(b, i, observation))
-		return true;
-	/* half an episode is none: the host must be reset again */
-	memory_destroy(&b->hosts[i].memory);
-	return false;
+	for (size_t t = 0; t < b->nr_tenants; t++)
+		decider_init(&b->deciders[i * b->nr_tenants + t], budgets[t]);
+	return sim_host_reset(&b->hosts[i], specs, b->nr_tenants, &b->sampling, seed) &&
+	       observe_host(b, i, observations);
 }
 
-static void truth_difference(double *row, const struct truth *before, const struct truth *after)
+static void add_truth(const struct sim_host *host, size_t tenant, double sign, double *row)
 {
-	double a[NR_TRUTH], b[NR_TRUTH];
+	struct truth truth;
+	double values[NR_TRUTH];
 
-	memcpy(b, before, sizeof(b));
-	memcpy(a, after, sizeof(a));
+	sim_host_truth(host, tenant, &truth);
+	memcpy(values, &truth, sizeof(values));
 	for (size_t k = 0; k < NR_TRUTH; k++)
-		row[k] = a[k] - b[k];
+		row[k] = sign > 0.0 ? row[k] + values[k] : -values[k];
+}
+
+static void act(struct batch *b, size_t i, const float *actions)
+{
+	struct scheme scheme;
+
+	for (size_t t = 0; t < b->nr_tenants; t++) {
+		const size_t row = i * b->nr_tenants + t;
+
+		decider_act(&b->deciders[row], actions + row * NR_KNOBS, &scheme);
+		kdamond_commit_schemes(&b->hosts[i].contexts[t].kdamond, &scheme, 1);
+	}
 }
 
 static bool step_host(struct batch *b, size_t i, const struct batch_step *step)
 {
+	const size_t row = i * b->nr_tenants;
 	struct sim_host *host = &b->hosts[i];
-	struct truth before, after;
-	struct scheme scheme;
 
-	if (step->actions) {
-		decider_act(&b->deciders[i], step->actions + i * NR_KNOBS, &scheme);
-		sim_host_set_schemes(host, &scheme, 1);
-	}
-	sim_host_truth(host, &before);
+	if (step->actions)
+		act(b, i, step->actions);
+	for (size_t t = 0; step->truth && t < b->nr_tenants; t++)
+		add_truth(host, t, -1.0, step->truth + (row + t) * NR_TRUTH);
 	if (!sim_host_advance(host, step->us))
 		return false;
-	sim_host_truth(host, &after);
-	if (step->truth)
-		truth_difference(step->truth + i * NR_TRUTH, &before, &after);
-	return observe_host(b, i, step->observations ? step->observations + i * NR_FEATURES : NULL);
+	for (size_t t = 0; step->truth && t < b->nr_tenants; t++)
+		add_truth(host, t, 1.0, step->truth + (row + t) * NR_TRUTH);
+	return observe_host(b, i,
+			    step->observations ? step->observations + row * NR_FEATURES : NULL);
 }
 
 static void *run_thread(void *data)

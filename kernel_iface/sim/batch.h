@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Many simulated hosts, stepped together on several threads. */
+/*
+ * Many simulated hosts, stepped together on several threads.
+ *
+ * A row is one tenant of one host: every host has the same number of them.
+ */
 #ifndef DT_BATCH_H
 #define DT_BATCH_H
 
@@ -9,11 +13,12 @@
 #define NR_TRUTH (sizeof(struct truth) / sizeof(double))
 
 struct batch {
-	struct damon_attrs attrs;
-	enum sampler sampler;
+	struct sampling sampling;
 	size_t nr_hosts;
+	size_t nr_tenants;
 	size_t nr_threads;
 	struct sim_host *hosts;
+	/* by row */
 	struct decider *deciders;
 };
 
@@ -21,9 +26,9 @@ struct batch {
 #define MAX_STEP_US (1ULL << 40)
 
 /*
- * One control interval of every host.  With @actions (nr_hosts * NR_KNOBS) the decision path
- * sets the schemes first; without, the schemes stay.  @observations (nr_hosts * NR_FEATURES) and
- * @truth (nr_hosts * NR_TRUTH, differences over this interval) may be NULL.
+ * One control interval of every host.  With @actions (rows * NR_KNOBS) the decision path sets the
+ * schemes first; without, the schemes stay.  @observations (rows * NR_FEATURES) and @truth
+ * (rows * NR_TRUTH, differences over this interval) may be NULL.
  */
 struct batch_step {
 	uint64_t us;
@@ -32,12 +37,17 @@ struct batch_step {
 	double *truth;
 };
 
-bool batch_init(struct batch *batch, size_t nr_hosts, size_t nr_threads,
+bool batch_init(struct batch *batch, size_t nr_hosts, size_t nr_tenants, size_t nr_threads,
 		const struct damon_attrs *attrs, enum sampler sampler);
 void batch_destroy(struct batch *batch);
-/* Draw a new episode for one host and observe it.  @observation may be NULL. */
-bool batch_reset(struct batch *batch, size_t host, const struct sim_spec *spec, uint64_t seed,
-		 double budget, float *observation);
+/*
+ * Draw a new episode for one host and observe it.  There is one spec and one budget a tenant.
+ * @observations (nr_tenants * NR_FEATURES) may be NULL.
+ */
+bool batch_reset(struct batch *batch, size_t host, const struct sim_spec *const *specs,
+		 const double *budgets, uint64_t seed, float *observations);
+/* Whether the decision path can act on @host: its contexts are those of a reset. */
+bool batch_can_act(const struct batch *batch, size_t host);
 /* False when memory ran out in some host. */
 bool batch_run(struct batch *batch, const struct batch_step *step);
 

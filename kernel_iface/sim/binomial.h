@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Draws from Binomial(n, p) by inversion, for the small n of a sampling window.
+ * Draws from Binomial(n, p) for the small n of a sampling window.
  *
  * A region's access checks in a window of n samples are n independent looks at uniformly drawn
  * pages, so their sum is Binomial(n, mean probability): one draw replaces n checks.
@@ -14,48 +14,70 @@
 
 /* Above this, (1 - p)^n may lose precision at p = 1/2; larger n are drawn in parts. */
 #define BINOMIAL_MAX_N 64
+/* Tables have one column for each outcome, of which there must be no more than this. */
+#define BINOMIAL_COLUMNS 32
+#define BINOMIAL_TABLE_MAX_N (BINOMIAL_COLUMNS - 1)
+/* Rows of the table, for p from 0 to 1/2. */
+#define BINOMIAL_ROWS 256
+
+/* A column of an alias table (Walker, Vose): keep it below @keep_below, else take @alias. */
+struct alias_column {
+	uint32_t keep_below;
+	uint32_t alias;
+};
 
 struct binomial {
 	uint32_t n;
 	/* (n - k + 1) / k, the step from one term of the distribution to the next */
 	double step[BINOMIAL_MAX_N + 1];
+	/* by row r: Binomial(n, r / (2 * BINOMIAL_ROWS)); filled where n is small enough */
+	struct alias_column table[BINOMIAL_ROWS][BINOMIAL_COLUMNS];
+	/* by row r: 1 / (1 - r / (2 * BINOMIAL_ROWS)) */
+	double rest[BINOMIAL_ROWS];
 };
 
-static inline void binomial_init(struct binomial *b, uint32_t n)
-{
-	b->n = n;
-	for (uint32_t k = 1; k <= n; k++)
-		b->step[k] = (double)(n - k + 1) / k;
-}
+void binomial_init(struct binomial *b, uint32_t n);
+/* By inversion of the distribution function at @u, uniform in [0, 1), of Binomial(n, p). */
+uint32_t binomial_invert(const struct binomial *b, uint32_t n, double p, double u);
 
-static inline double binomial_pow(double x, uint32_t n)
+/*
+ * With p = q + (1 - q) r, each of n trials succeeds with q, or else with r: a draw for the row
+ * below p, and the few of the rest that succeed after all.  The second is nearly always none,
+ * which needs no power of (1 - r): the probability of none is at least 1 - n r.
+ */
+static inline uint32_t binomial_draw_small(const struct binomial *b, uint64_t random, double p)
 {
-	double result = 1.0;
+	const uint32_t row = (uint32_t)(int32_t)(p * (2 * BINOMIAL_ROWS));
+	const double u = (double)(int64_t)(random >> 32) * 0x1p-32;
+	const struct alias_column *column;
+	uint32_t k, left;
+	double r;
 
-	for (; n; n >>= 1, x *= x)
-		if (n & 1)
-			result *= x;
-	return result;
+	if (row >= BINOMIAL_ROWS)
+		return binomial_invert(b, b->n, p, (double)(int64_t)(random >> 11) * 0x1p-53);
+	if (!row) {
+		const double fine = (double)(int64_t)(random >> 11) * 0x1p-53;
+
+		return fine < 1.0 - (int32_t)b->n * p ? 0 : binomial_invert(b, b->n, p, fine);
+	}
+	k = (uint32_t)random % BINOMIAL_COLUMNS;
+	column = &b->table[row][k];
+	if (((uint32_t)random & ~(uint32_t)(BINOMIAL_COLUMNS - 1)) >= column->keep_below)
+		k = column->alias;
+	left = b->n - k;
+	r = (p - (int32_t)row * (1.0 / (2 * BINOMIAL_ROWS))) * b->rest[row];
+	return u < 1.0 - (int32_t)left * r ? k : k + binomial_invert(b, left, r, u);
 }
 
 static inline uint32_t binomial_draw(const struct binomial *b, struct rng *rng, double p)
 {
 	const double small = p > 0.5 ? 1.0 - p : p;
-	double term, u, ratio;
 	uint32_t k = 0;
 
-	if (small <= 0.0)
-		return p > 0.5 ? b->n : 0;
-	u = rng_unit(rng);
-	term = binomial_pow(1.0 - small, b->n);
-	if (u >= term) {
-		ratio = small / (1.0 - small);
-		while (u >= term && k < b->n) {
-			u -= term;
-			k++;
-			term *= ratio * b->step[k];
-		}
-	}
+	if (small > 0.0)
+		k = b->n <= BINOMIAL_TABLE_MAX_N ?
+			    binomial_draw_small(b, rng_u64(rng), small) :
+			    binomial_invert(b, b->n, small, rng_unit(rng));
 	return p > 0.5 ? b->n - k : k;
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
-    Intervals,
     MonitoringAttrs,
+    Operations,
     Region,
     Scheme,
     SchemeStats,
@@ -15,10 +17,25 @@ from damon_tuner.kernel_iface.host import (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class SimContext:
+    """One monitoring context of a simulated host.
+
+    ``targets`` are tenants by number, for ``vaddr``; ``nodes`` are 0 for fast memory and 1 for
+    slow, for ``paddr``. Probes need ``paddr``.
+    """
+
+    operations: Operations = Operations.VADDR
+    attrs: MonitoringAttrs = field(default_factory=MonitoringAttrs)
+    targets: tuple[int, ...] = ()
+    nodes: tuple[int, ...] = ()
+
+
 class SimHost:
     """A :class:`~damon_tuner.kernel_iface.host.Host` that lives in the simulator.
 
     ``spec`` holds the ranges from which the host and its load are drawn, ``seed`` what is drawn.
+    The host has one tenant, monitored by ``vaddr``, or by ``paddr`` over all of its memory.
     """
 
     def __init__(
@@ -27,15 +44,15 @@ class SimHost:
         *,
         seed: int,
         attrs: MonitoringAttrs | None = None,
+        operations: Operations = Operations.VADDR,
     ) -> None:
         attrs = attrs or MonitoringAttrs()
-        if attrs.intervals_goal.aggrs or attrs.probes:
-            raise ValueError(
-                "simulated hosts have no intervals_goal and no probes: leave them out"
-            )
-        self._intervals: Intervals = attrs.intervals
         self._spec = spec
         self._seed = seed
+        vaddr = operations is Operations.VADDR
+        self._context = SimContext(
+            operations, attrs, targets=(0,) if vaddr else (), nodes=() if vaddr else (0, 1)
+        )
         self._batch = _core.Batch(
             1,
             1,
@@ -49,6 +66,9 @@ class SimHost:
         """Begin a new episode from the seed."""
         # The batch's own decision path is not used here, so its budget does not matter.
         self._batch.reset(0, self._spec, self._seed, 1.0)
+        attrs = self._context.attrs
+        if not self._context.targets or attrs.intervals_goal.aggrs:
+            self._batch.set_contexts(0, (self._context,))
         self._batch.set_schemes(0, schemes)
 
     def advance(self, seconds: float) -> None:
@@ -60,11 +80,25 @@ class SimHost:
         fields = self._batch.snapshot(0)
         regions = tuple(Region(*region) for region in fields.pop("regions"))
         stats = tuple(SchemeStats(*row) for row in fields.pop("scheme_stats"))
-        return Snapshot(intervals=self._intervals, regions=regions, scheme_stats=stats, **fields)
+        # auto-tuning moves them
+        intervals = replace(
+            self._context.attrs.intervals,
+            sample_us=fields.pop("sample_us"),
+            aggr_us=fields.pop("aggr_us"),
+        )
+        return Snapshot(intervals=intervals, regions=regions, scheme_stats=stats, **fields)
 
     def apply(self, schemes: Sequence[Scheme]) -> None:
         """Commit schemes."""
         self._batch.set_schemes(0, schemes)
+
+    def set_power(self, offline_blocks: int, clock_cap: float = 1.0) -> None:
+        """Ask for memory blocks offline, and cap the memory clock to a share of its speed."""
+        self._batch.set_power(0, offline_blocks, clock_cap)
+
+    def machine(self) -> dict[str, Any]:
+        """Tiers, memory blocks and energy: what a host shows beside DAMON."""
+        return self._batch.machine(0)
 
     def stop(self) -> None:
         """Nothing outside the simulator was changed."""

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory of one tenant in blocks: how often each block's pages are accessed, and which share of
- * them is resident, compressed or swapped.
+ * them is in which tier.
  *
- * Shares are of a block's pages; pages inside a block are taken as alike.  A block is settled
- * lazily: between two events its pages come back by faults at the rate of their accesses, which
- * integrates to an exponential.
+ * Pages inside a block are taken as alike.  A block is settled lazily: between two events its
+ * pages come back by faults at the rate of their accesses, which integrates to an exponential.
  */
 #ifndef DT_MEMORY_H
 #define DT_MEMORY_H
@@ -14,93 +13,136 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DT_PAGE_BYTES 4096.0
-#define BLOCKS_PER_GROUP 64
+#include "machine.h"
+
+#define MEMORY_GROUP 64
 #define MEMORY_TICK_US 1000000ULL
 
-/* What a page-out and a fault cost on this host, and where pages can go. */
-struct memory_costs {
-	double compressed_in_us;
-	double swap_in_us;
-	double page_out_us;
-	double page_walk_us;
-	double compression_ratio;
-	double incompressible_share;
-	double pool_pages_max;
-	double swap_pages_max;
-};
+enum thp_advice { THP_NO_ADVICE, THP_ADVISED, THP_ADVISED_AGAINST };
 
+/* @tier holds shares of the block's pages; they sum up to what is touched and what is bloat. */
 struct block {
 	float rate_hz;
-	float access_probability;
+	/* share that was ever touched; of the rest only huge pages hold any, the bloat */
 	float touched;
-	float compressed;
-	float swapped;
+	float tier[NR_TIERS];
+	/* share of the block's addresses that huge pages map */
+	float huge;
 	float tick_return;
+	/* on the active list; negative: as its accesses have it */
+	float active;
+	uint8_t advice;
+	bool is_file;
 	uint64_t settled_us;
+	/* when the accessed bits were last cleared by a filter; 0: never */
+	uint64_t cleared_us;
 };
 
 struct memory {
-	struct memory_costs costs;
+	struct machine *machine;
 	struct block *blocks;
-	/* sums of access probability over the blocks before each, in its group */
-	double *prefix;
-	double *group_prefix;
-	bool *group_dirty;
+	/* whether anything is out, by group of blocks */
 	bool *group_out;
 	size_t nr_blocks;
 	size_t nr_groups;
 	double pages_per_block;
 	double blocks_per_byte;
+	/* blocks that one huge page covers: 1 unless blocks are smaller */
+	size_t blocks_per_huge_page;
+	/* how DAMON samples, for loads whose blocks are a mixture */
 	double sample_s;
-	bool any_dirty;
+	/* when the load's own clock stood at 0 */
+	uint64_t origin_us;
 
 	/* now, in pages */
 	double touched;
-	double compressed;
-	double swapped;
+	double tier[NR_TIERS];
+	double huge;
+	/* accesses a second: all, to the slow tier, to huge pages */
+	double access_hz;
+	double slow_hz;
+	double huge_hz;
 
 	/* since reset */
 	double faults;
 	double stall_us;
+	/* what touching pages for the first time took */
+	double first_touch_us;
 	double pages_out;
+	double pages_promoted;
+	double pages_demoted;
 	uint64_t integrated_us;
 	double touched_page_us;
-	double resident_page_us;
-	double compressed_page_us;
-	double swapped_page_us;
+	double tier_page_us[NR_TIERS];
+
+	/* where the last action stopped inside a block: what lies before was acted on */
+	size_t walk_block;
+	double walk_share;
+	uint64_t walk_us;
+
+	/* told whenever pages of a block moved, or also what is seen of it; may be NULL */
+	void (*moved)(void *data, struct memory *memory, size_t block, bool seen);
+	void *moved_data;
+	/* the block that is being changed, as it was */
+	struct {
+		float rate_hz;
+		float touched;
+		float huge;
+	} opened;
 };
 
-bool memory_init(struct memory *m, size_t nr_blocks, uint64_t block_bytes,
-		 uint64_t sample_us, const struct memory_costs *costs);
-void memory_destroy(struct memory *m);
+/* False when memory is out. */
+bool memory_init(struct memory *memory, struct machine *machine, size_t nr_blocks,
+		 uint64_t block_bytes, uint64_t sample_us);
+/* Free what was allocated, and give the machine its pages back. */
+void memory_destroy(struct memory *memory);
 
-void memory_set_rate(struct memory *m, size_t block, double rate_hz, uint64_t now_us);
-void memory_set_touched(struct memory *m, size_t block, double share, uint64_t now_us);
-/* Bring the prefix sums up to date after rates or touched shares have changed. */
-void memory_update_sums(struct memory *m);
-/* Let every page that was accessed until @now_us come back. */
-void memory_settle(struct memory *m, uint64_t now_us);
 /*
- * Page out the blocks from @first to @last, both fractional block numbers.  Returns the CPU
- * time that it took, in microseconds.
+ * For workloads, by the load's own clock.  Rates are accesses of each page a second; a touched
+ * share of 0 frees.
  */
-double memory_page_out(struct memory *m, double first, double last, uint64_t now_us);
+void memory_set_rate(struct memory *memory, size_t block, double rate_hz, uint64_t load_us);
+void memory_set_touched(struct memory *memory, size_t block, double share, uint64_t load_us);
+/* To be called before the block is touched. */
+void memory_set_file(struct memory *memory, size_t block, bool is_file);
+/* Let every page that was accessed until @now_us come back. */
+void memory_settle(struct memory *memory, uint64_t now_us);
+
+/*
+ * For the files that act on blocks.  A change of a block is bracketed by memory_open, which
+ * settles it, and memory_close, which brings sums up to date.
+ */
+struct block *memory_open(struct memory *memory, size_t block, uint64_t now_us);
+void memory_close(struct memory *memory, size_t block);
+/*
+ * A shorter bracket, for a block that has neither huge pages nor pages in the slow tier, and whose
+ * pages only go out: no sum changes with them.
+ */
+struct block *memory_settled(struct memory *memory, size_t block, uint64_t now_us);
+void memory_placed(struct memory *memory, size_t block);
+/* Inside the bracket: move @share of the block's pages. */
+void memory_move(struct memory *memory, struct block *b, enum tier from, enum tier to,
+		 double share);
+/* Inside the bracket: add pages (to fast memory while there is room), or drop them. */
+void memory_allocate(struct memory *memory, struct block *b, double share);
+void memory_drop(struct memory *memory, struct block *b, enum tier tier, double share);
+
+/* P(the accessed bit of a page is set within @sample_s), over all addresses of the block. */
+double memory_seen(const struct memory *memory, size_t block, double sample_s);
+
+static inline double block_resident(const struct block *b)
+{
+	return (double)(b->tier[TIER_FAST] + b->tier[TIER_SLOW]);
+}
+
+static inline double block_out(const struct block *b)
+{
+	return (double)(b->tier[TIER_POOL] + b->tier[TIER_SWAP] + b->tier[TIER_STORAGE]);
+}
 
 static inline double memory_resident(const struct memory *m)
 {
-	return m->touched - m->compressed - m->swapped;
-}
-
-/* Sum of access probabilities over the blocks before the fractional block number @x. */
-static inline double memory_probability_before(const struct memory *m, double x)
-{
-	size_t block = (size_t)x;
-
-	if (block >= m->nr_blocks)
-		return m->group_prefix[m->nr_groups];
-	return m->group_prefix[block / BLOCKS_PER_GROUP] + m->prefix[block] +
-	       (x - (double)block) * (double)m->blocks[block].access_probability;
+	return m->tier[TIER_FAST] + m->tier[TIER_SLOW];
 }
 
 #endif

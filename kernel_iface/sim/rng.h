@@ -44,7 +44,7 @@ static inline uint64_t rng_u64(struct rng *rng)
 /* Uniform in [0, 1). */
 static inline double rng_unit(struct rng *rng)
 {
-	return (double)(rng_u64(rng) >> 11) * 0x1p-53;
+	return (double)(int64_t)(rng_u64(rng) >> 11) * 0x1p-53;
 }
 
 /* Uniform in [0, n); n > 0. The bias is below n / 2^64. */

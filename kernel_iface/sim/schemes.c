@@ -341,3 +341,9 @@ bool kdamond_apply_schemes(struct damon_ctx *ctx, struct damos *schemes, size_t 
 			damos_set_next_apply_sample(&schemes[k], ctx);
 	return true;
 }
+
+bool damos_pattern_matches(const struct damon_ctx *ctx, const struct damon_region *r,
+			   const struct scheme *scheme)
+{
+	return pattern_matches(r, nr_accesses_of(r, damon_left_bp(ctx)), scheme);
+}

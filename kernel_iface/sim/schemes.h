@@ -53,6 +53,9 @@ void damos_commit_goals(struct damos *s, const struct scheme *scheme);
 void damos_set_next_apply_sample(struct damos *s, const struct damon_ctx *ctx);
 /* Microseconds to wait until the watermarks are looked at again; 0 when active. */
 uint64_t damos_wmark_wait_us(struct damos *s, uint64_t free_permille);
+/* Whether @r, as it counts now, is what @scheme looks for. */
+bool damos_pattern_matches(const struct damon_ctx *ctx, const struct damon_region *r,
+			   const struct scheme *scheme);
 /* Apply every scheme that is due.  False when memory is out. */
 bool kdamond_apply_schemes(struct damon_ctx *ctx, struct damos *schemes, size_t nr_schemes,
 			   const struct damos_env *env);

@@ -5,336 +5,210 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Where a mapping of a 64-bit process typically lies. */
-#define MAPPING_START 0x7f0000000000ULL
-/*
- * A heap below and a stack above: DAMON starts from three ranges with two large gaps.  What lies
- * between the program and its heap is monitored as well, though nothing is mapped there.
- */
-#define HEAP_START 0x555555000000ULL
-#define STACK_START 0x7ffffffde000ULL
-#define SMALL_RANGE_BYTES (132ULL << 10)
-/* Memory that does not fit between them, beyond 1 TiB, pushes what lies above it away. */
-#define MIN_GAP_BYTES (1ULL << 30)
+#define BYTES_PER_GIB 0x1p30
 
-const struct param profile_params[NR_PROFILE_PARAMS] = {
-	/* memory of the host over the tenant's footprint */
-	[PROFILE_MEMORY_RATIO] = { "memory_ratio", 1.1, 3, 1, 1e6, true },
-	/* CPUs over the tenant's threads */
-	[PROFILE_CPU_RATIO] = { "cpu_ratio", 1, 4, 0.1, 1e6, true },
-	/* part of the host's memory that compressed pages may occupy, before compression */
-	[PROFILE_POOL_SHARE] = { "pool_share", 0, 1, 0, 8, false },
-	[PROFILE_COMPRESSION_RATIO] = { "compression_ratio", 2, 4, 1, 100, false },
-	[PROFILE_INCOMPRESSIBLE_SHARE] = { "incompressible_share", 0, 0.2, 0, 1, false },
-	/* swap device over the host's memory */
-	[PROFILE_SWAP_RATIO] = { "swap_ratio", 0.25, 2, 0, 1e6, false },
-	[PROFILE_COMPRESSED_IN_US] = { "compressed_in_us", 4, 100, 0, 1e6, true },
-	[PROFILE_SWAP_IN_US] = { "swap_in_us", 25, 200, 0, 1e6, true },
-	[PROFILE_PAGE_OUT_US] = { "page_out_us", 1, 30, 0, 1e6, true },
-	[PROFILE_PAGE_WALK_US] = { "page_walk_us", 0.01, 0.1, 0, 1e6, true },
-	[PROFILE_CHECK_US] = { "check_us", 0.1, 0.5, 0, 1e6, true },
-	/* how much of the stall time the kernel's pressure accounting shows */
-	[PROFILE_PRESSURE_VISIBILITY] = { "pressure_visibility", 0, 1, 0, 1, false },
-	/* what the host believes a fault costs, over what it does cost */
-	[PROFILE_SWAP_IN_ERROR] = { "swap_in_error", 0.7, 1.4, 0.01, 100, true },
-	/* price of a swapped byte over a byte of DRAM */
-	[PROFILE_SWAP_PRICE] = { "swap_price", 0.02, 0.02, 0, 1, false },
-	/* addresses that DAMON monitors and nothing is mapped at, over the footprint */
-	[PROFILE_GAP_SHARE] = { "gap_share", 0, 0.15, 0, 4, false },
-};
+/* ---- beginning and end ---- */
 
-static const struct damon_ops sim_ops;
-
-void sim_host_init(struct sim_host *h)
+static void destroy_contexts(struct sim_host *h)
 {
-	memset(h, 0, sizeof(*h));
+	for (size_t i = 0; i < h->nr_contexts; i++)
+		context_destroy(&h->contexts[i]);
+	free(h->contexts);
+	h->contexts = NULL;
+	h->nr_contexts = 0;
+	for (size_t t = 0; t < h->world.nr_tenants; t++)
+		h->world.tenants[t].memory.moved = NULL;
+	frames_destroy(&h->frames);
+	h->has_frames = false;
+}
+
+static void destroy_episode(struct sim_host *h)
+{
+	destroy_contexts(h);
+	world_destroy(&h->world);
+	world_destroy(&h->twin);
+	h->has_twin = false;
+	for (size_t t = 0; t < WORLD_MAX_TENANTS; t++) {
+		program_put(h->programs[t]);
+		h->programs[t] = NULL;
+	}
 }
 
 void sim_host_destroy(struct sim_host *h)
 {
-	workload_destroy(&h->workload);
-	program_put(h->spec.program);
-	memory_destroy(&h->memory);
-	damon_destroy_ctx(&h->kdamond.ctx);
+	destroy_episode(h);
 	free(h->snapshot_regions);
 	memset(h, 0, sizeof(*h));
 }
 
-/* Blocks grow with the footprint, so that the cost of a step does not. */
-static uint64_t block_bytes_of(const struct workload_family *family, double footprint_bytes)
+static void keep_programs(struct sim_host *h, const struct sim_spec *const *specs, size_t nr)
 {
-	uint64_t bytes = workload_min_block_bytes(family);
-
-	while (footprint_bytes / (double)bytes > SIM_MAX_BLOCKS)
-		bytes *= 2;
-	return bytes;
+	for (size_t t = 0; t < nr; t++)
+		h->programs[t] = program_get(specs[t]->tenant.program);
 }
 
-static struct memory_costs costs_of(const struct sim_host *h)
+static bool start_worlds(struct sim_host *h, const struct sim_spec *const *specs, size_t nr,
+			 uint64_t seed, uint64_t sample_us)
 {
-	const double *p = h->profile;
+	struct world_spec spec = { .nr_tenants = nr };
 
-	return (struct memory_costs){
-		.compressed_in_us = p[PROFILE_COMPRESSED_IN_US],
-		.swap_in_us = p[PROFILE_SWAP_IN_US],
-		.page_out_us = p[PROFILE_PAGE_OUT_US],
-		.page_walk_us = p[PROFILE_PAGE_WALK_US],
-		.compression_ratio = p[PROFILE_COMPRESSION_RATIO],
-		.incompressible_share = p[PROFILE_INCOMPRESSIBLE_SHARE],
-		.pool_pages_max = p[PROFILE_POOL_SHARE] * h->memory_total_pages,
-		.swap_pages_max = p[PROFILE_SWAP_RATIO] * h->memory_total_pages,
-	};
-}
-
-static void draw_parameters(struct sim_host *h, const struct sim_spec *spec)
-{
-	struct workload *w = &h->workload;
-	struct program *before = h->spec.program;
-
-	h->spec = *spec;
-	program_get(h->spec.program);
-	program_put(before);
-	w->family = spec->family;
-	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
-		w->params[i] = param_draw(workload_param(spec->family, i), &spec->workload[i],
-					  &w->rng);
-	for (size_t i = 0; i < NR_PROFILE_PARAMS; i++)
-		h->profile[i] = param_draw(&profile_params[i], &spec->profile[i], &w->rng);
-}
-
-bool sim_host_reset(struct sim_host *h, const struct sim_spec *spec,
-		    const struct damon_attrs *attrs, enum sampler sampler, uint64_t seed)
-{
-	struct workload *w = &h->workload;
-	uint64_t block_bytes, heap_end, stack_start, ranges[6];
-	struct memory_costs costs;
-	size_t nr_blocks;
-
-	rng_seed(&w->rng, seed);
-	draw_parameters(h, spec);
-	block_bytes = block_bytes_of(w->family, w->params[WL_FOOTPRINT_BYTES]);
-	nr_blocks = (size_t)ceil(w->params[WL_FOOTPRINT_BYTES] / (double)block_bytes);
-	h->memory_total_pages = h->profile[PROFILE_MEMORY_RATIO] * (double)nr_blocks *
-				(double)block_bytes / DT_PAGE_BYTES;
-	costs = costs_of(h);
-	if (!memory_init(&h->memory, nr_blocks, block_bytes, attrs->sample_us, &costs))
+	memcpy(spec.profile, specs[0]->profile, sizeof(spec.profile));
+	for (size_t t = 0; t < nr; t++)
+		spec.tenants[t] = &specs[t]->tenant;
+	if (!world_start(&h->world, &spec, seed, sample_us))
 		return false;
-
-	h->sampler = sampler;
-	heap_end = HEAP_START + SMALL_RANGE_BYTES +
-		   align_down((uint64_t)(h->profile[PROFILE_GAP_SHARE] *
-					 w->params[WL_FOOTPRINT_BYTES]), DAMON_MIN_REGION_SZ);
-	h->range_start = u64_max(MAPPING_START, heap_end + MIN_GAP_BYTES);
-	h->range_end = h->range_start + nr_blocks * block_bytes;
-	stack_start = u64_max(STACK_START, h->range_end + MIN_GAP_BYTES);
-	h->now_us = 0;
-	h->next_workload_us = WORKLOAD_TICK_US;
-	h->next_memory_us = MEMORY_TICK_US;
-	h->interference_us = h->busy_us = h->pressure_us = 0.0;
-
-	if (!workload_start(w, &h->memory, h->spec.program))
-		return false;
-
-	kdamond_init(&h->kdamond, &sim_ops, h, attrs, rng_u64(&w->rng));
-	memcpy(ranges, (uint64_t[6]){ HEAP_START, heap_end, h->range_start, h->range_end,
-				      stack_start, stack_start + SMALL_RANGE_BYTES },
-	       sizeof(ranges));
-	return damon_set_regions(&h->kdamond.ctx, 0, ranges, 3) && kdamond_start(&h->kdamond, 0);
+	h->has_twin = world_needs_twin(&h->world);
+	return !h->has_twin || world_start(&h->twin, &spec, seed, sample_us);
 }
 
-void sim_host_set_schemes(struct sim_host *h, const struct scheme *schemes, size_t nr)
+static bool start_default_contexts(struct sim_host *h, const struct sampling *sampling)
 {
-	kdamond_commit_schemes(&h->kdamond, schemes, nr);
+	struct context_spec specs[WORLD_MAX_TENANTS];
+
+	for (size_t t = 0; t < h->world.nr_tenants; t++)
+		specs[t] = (struct context_spec){ .ops_id = DAMON_OPS_VADDR,
+						  .attrs = sampling->attrs,
+						  .nr_targets = 1,
+						  .targets = { (uint32_t)t } };
+	return sim_host_set_contexts(h, specs, h->world.nr_tenants, sampling);
 }
 
-static double compressed_pool_pages(const struct sim_host *h)
+bool sim_host_reset(struct sim_host *h, const struct sim_spec *const *specs, size_t nr,
+		    const struct sampling *sampling, uint64_t seed)
 {
-	return h->memory.compressed / h->memory.costs.compression_ratio;
+	destroy_episode(h);
+	h->asked_us = 0;
+	keep_programs(h, specs, nr);
+	/* DAMON's own chances are not the load's */
+	rng_seed(&h->seeds, ~seed);
+	if (start_worlds(h, specs, nr, seed, sampling->attrs.sample_us) &&
+	    start_default_contexts(h, sampling))
+		return true;
+	destroy_episode(h);
+	return false;
 }
 
-static double free_pages(const struct sim_host *h)
+/* ---- contexts ---- */
+
+static size_t tenant_of(const struct sim_host *h, const struct memory *memory)
 {
-	return fmax(h->memory_total_pages - memory_resident(&h->memory) -
-			    compressed_pool_pages(h), 0.0);
+	size_t t = 0;
+
+	while (&h->world.tenants[t].memory != memory)
+		t++;
+	return t;
 }
 
-/* Fractional block number of an address; the small ranges hold nothing that is followed. */
-static double block_of(const struct sim_host *h, uint64_t addr)
-{
-	if (addr <= h->range_start)
-		return 0.0;
-	if (addr >= h->range_end)
-		return (double)h->memory.nr_blocks;
-	return (double)(addr - h->range_start) * h->memory.blocks_per_byte;
-}
-
-/* kdamond takes CPU time from the tenant as often as it lands on one of its busy CPUs. */
-static void charge_kdamond(struct sim_host *h, double us)
-{
-	const double cpus = h->workload.params[WL_THREADS] * h->profile[PROFILE_CPU_RATIO];
-
-	h->interference_us += us * fmin(h->workload.busy_threads / cpus, 1.0);
-}
-
-static void apply_scheme(void *data, struct damon_ctx *ctx, const struct scheme *scheme,
-			 const struct damon_region *r, struct damos_result *result)
+static void block_moved(void *data, struct memory *memory, size_t block, bool seen)
 {
 	struct sim_host *h = data;
 
-	(void)ctx;
-	if (scheme->action != DAMOS_PAGEOUT)
-		return;
-	result->elapsed_us = memory_page_out(&h->memory, block_of(h, r->start),
-					     block_of(h, r->end), h->now_us);
-	charge_kdamond(h, result->elapsed_us);
-	/* As with the kernel's page-out by address: what was walked counts as applied. */
-	result->applied_bytes = region_sz(r);
+	for (size_t i = 0; seen && i < h->nr_contexts; i++)
+		context_block_seen(&h->contexts[i], tenant_of(h, memory), block);
+	if (h->has_frames)
+		frames_update_block(&h->frames, tenant_of(h, memory), block);
 }
 
-/* Sum over @nr samples of each region's access checks, one draw a region. */
-static void sample_binomial(struct sim_host *h, uint32_t nr)
+static bool start_frames(struct sim_host *h, const struct context_spec *specs, size_t nr)
 {
-	const struct memory *m = &h->memory;
-	uint64_t before_addr = 0;
-	double before = 0.0;
+	struct memory *memories[WORLD_MAX_TENANTS];
+	size_t nr_views = 0;
 
-	if (h->binomial.n != nr)
-		binomial_init(&h->binomial, nr);
-	for (size_t i = 0; i < h->kdamond.ctx.nr_regions; i++) {
-		struct damon_region *r = &h->kdamond.ctx.regions[i];
-		double after, mean;
-
-		if (r->end <= h->range_start || r->start >= h->range_end)
-			continue;
-		if (r->start != before_addr)
-			before = memory_probability_before(m, block_of(h, r->start));
-		after = memory_probability_before(m, block_of(h, r->end));
-		mean = (after - before) / ((double)region_sz(r) * m->blocks_per_byte);
-		before = after;
-		before_addr = r->end;
-		if (mean > 0.0)
-			r->nr_accesses += binomial_draw(&h->binomial, &h->kdamond.ctx.rng,
-							mean < 1.0 ? mean : 1.0);
-	}
+	for (size_t i = 0; i < nr; i++)
+		nr_views += specs[i].ops_id == DAMON_OPS_PADDR;
+	if (!nr_views)
+		return true;
+	for (size_t t = 0; t < h->world.nr_tenants; t++)
+		memories[t] = &h->world.tenants[t].memory;
+	h->has_frames = frames_init(&h->frames, memories, h->world.nr_tenants, nr_views);
+	return h->has_frames;
 }
 
-/* The reference: at each of @nr samples, look at one page of each region. */
-static void sample_per_check(struct sim_host *h, uint32_t nr)
+bool sim_host_set_contexts(struct sim_host *h, const struct context_spec *specs, size_t nr,
+			   const struct sampling *sampling)
 {
-	const struct memory *m = &h->memory;
+	size_t nr_views = 0;
 
-	for (uint32_t k = 0; k < nr; k++) {
-		for (size_t i = 0; i < h->kdamond.ctx.nr_regions; i++) {
-			struct damon_region *r = &h->kdamond.ctx.regions[i];
-			uint64_t addr = r->start + rng_below(&h->kdamond.ctx.rng, region_sz(r));
-			double block = block_of(h, addr);
-
-			if (addr < h->range_start || addr >= h->range_end)
-				continue;
-			r->nr_accesses += rng_unit(&h->kdamond.ctx.rng) <
-				(double)m->blocks[(size_t)block].access_probability;
-		}
-	}
-}
-
-static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
-{
-	struct sim_host *h = data;
-
-	(void)ctx;
-	charge_kdamond(h, (double)(h->kdamond.ctx.nr_regions * nr) * h->profile[PROFILE_CHECK_US]);
-	while (nr) {
-		uint32_t part = nr > BINOMIAL_MAX_N ? BINOMIAL_MAX_N : (uint32_t)nr;
-
-		if (h->sampler == SAMPLER_BINOMIAL)
-			sample_binomial(h, part);
-		else
-			sample_per_check(h, part);
-		nr -= part;
-	}
-}
-
-static uint64_t free_mem_permille(void *data)
-{
-	const struct sim_host *h = data;
-
-	return (uint64_t)(free_pages(h) * 1000.0 / h->memory_total_pages);
-}
-
-/* The metrics of this memory; what there is none of is 0. */
-static uint64_t goal_value(void *data, struct damon_ctx *ctx, const struct scheme *scheme,
-			   const struct quota_goal *goal)
-{
-	const struct sim_host *h = data;
-	const double free_bp = free_pages(h) * 1e4 / h->memory_total_pages;
-
-	(void)ctx;
-	(void)scheme;
-	switch (goal->metric) {
-	case DAMOS_GOAL_SOME_MEM_PSI_US:
-		return (uint64_t)h->pressure_us;
-	case DAMOS_GOAL_NODE_MEM_FREE_BP:
-		return goal->nid ? 10000 : (uint64_t)free_bp;
-	case DAMOS_GOAL_NODE_MEM_USED_BP:
-		return goal->nid ? 0 : (uint64_t)(1e4 - free_bp);
-	default:
-		return 0;
-	}
-}
-
-static const struct damon_ops sim_ops = {
-	.check_accesses = check_accesses,
-	.apply = apply_scheme,
-	.goal_value = goal_value,
-	.free_mem_permille = free_mem_permille,
-};
-
-static void pass_time(struct sim_host *h, uint64_t us)
-{
-	h->now_us += us;
-	h->busy_us += h->workload.busy_threads * (double)us;
-	if (h->now_us >= h->next_memory_us) {
-		memory_settle(&h->memory, h->now_us);
-		h->next_memory_us = h->now_us + MEMORY_TICK_US;
-	}
-}
-
-static void run_workload(struct sim_host *h)
-{
-	if (h->now_us < h->next_workload_us)
-		return;
-	h->workload.family->tick(&h->workload, h->now_us);
-	memory_update_sums(&h->memory);
-	h->next_workload_us = h->now_us + WORKLOAD_TICK_US;
-}
-
-static bool advance_to_event(struct sim_host *h, uint64_t until_us)
-{
-	uint64_t next_us = u64_min(u64_min(h->next_workload_us, h->next_memory_us),
-				   u64_min(kdamond_next_event_us(&h->kdamond), until_us));
-
-	pass_time(h, next_us - h->now_us);
-	if (!kdamond_run(&h->kdamond, h->now_us))
+	destroy_contexts(h);
+	h->contexts = calloc(nr, sizeof(*h->contexts));
+	if (!h->contexts || !start_frames(h, specs, nr))
 		return false;
-	run_workload(h);
+	for (size_t t = 0; t < h->world.nr_tenants; t++) {
+		h->world.tenants[t].memory.moved = block_moved;
+		h->world.tenants[t].memory.moved_data = h;
+	}
+	for (size_t i = 0; i < nr; i++) {
+		struct context *c = &h->contexts[h->nr_contexts++];
+
+		c->spec = specs[i];
+		c->world = &h->world;
+		c->frames = &h->frames;
+		c->frame_view = specs[i].ops_id == DAMON_OPS_PADDR ? nr_views++ : 0;
+		c->sampler = sampling->sampler;
+		c->binomial = &sampling->binomial;
+		if (!context_start(c, rng_u64(&h->seeds)))
+			return false;
+	}
 	return true;
+}
+
+/* ---- time ---- */
+
+static uint64_t next_event_us(const struct sim_host *h)
+{
+	uint64_t next = u64_min(h->asked_us, world_next_event_us(&h->world));
+
+	for (size_t i = 0; i < h->nr_contexts; i++)
+		next = u64_min(next, kdamond_next_event_us(&h->contexts[i].kdamond));
+	return u64_max(next, h->world.now_us);
+}
+
+static bool advance_to(struct sim_host *h, uint64_t now_us)
+{
+	/* what was accessed until now, DAMON saw before anything changes */
+	for (size_t i = 0; i < h->nr_contexts; i++)
+		kdamond_catch_up(&h->contexts[i].kdamond, now_us);
+	world_run(&h->world, now_us);
+	for (size_t i = 0; i < h->nr_contexts; i++)
+		if (!kdamond_run(&h->contexts[i].kdamond, now_us))
+			return false;
+	return true;
+}
+
+static void advance_twin(struct sim_host *h)
+{
+	while (h->twin.now_us < h->world.now_us)
+		world_run(&h->twin, u64_min(world_next_event_us(&h->twin), h->world.now_us));
+	world_settle(&h->twin);
 }
 
 bool sim_host_advance(struct sim_host *h, uint64_t us)
 {
-	const double stall_before_us = h->memory.stall_us;
-	const uint64_t start_us = h->now_us;
-	double stall_us;
-
-	while (h->now_us < start_us + us)
-		if (!advance_to_event(h, start_us + us))
+	h->asked_us += us;
+	while (h->world.now_us < h->asked_us)
+		if (!advance_to(h, next_event_us(h)))
 			return false;
-	memory_settle(&h->memory, h->now_us);
-	stall_us = h->memory.stall_us - stall_before_us;
-	h->pressure_us += fmin(stall_us, (double)(h->now_us - start_us)) *
-			  h->profile[PROFILE_PRESSURE_VISIBILITY];
+	world_settle(&h->world);
+	if (h->has_twin)
+		advance_twin(h);
 	return true;
 }
+
+uint64_t sim_host_now_us(const struct sim_host *h)
+{
+	return h->world.now_us;
+}
+
+double sim_host_region_aggregations(const struct sim_host *h)
+{
+	double sum = 0.0;
+
+	for (size_t i = 0; i < h->nr_contexts; i++)
+		sum += h->contexts[i].kdamond.region_aggregations;
+	return sum;
+}
+
+/* ---- what a host shows ---- */
 
 static uint64_t bytes_of(double pages)
 {
@@ -343,9 +217,9 @@ static uint64_t bytes_of(double pages)
 	return bytes <= 0.0 ? 0 : bytes < 0x1p64 ? (uint64_t)bytes : UINT64_MAX;
 }
 
-static bool snapshot_regions(struct sim_host *h, struct snapshot *snapshot)
+static bool snapshot_regions(struct sim_host *h, const struct damon_ctx *damon,
+			     struct snapshot *snapshot)
 {
-	const struct damon_ctx *damon = &h->kdamond.ctx;
 	const uint64_t left_bp = damon_left_bp(damon);
 
 	if (h->snapshot_capacity < damon->nr_regions) {
@@ -372,49 +246,130 @@ static bool snapshot_regions(struct sim_host *h, struct snapshot *snapshot)
 	return true;
 }
 
-bool sim_host_snapshot(struct sim_host *h, struct snapshot *s)
+/* What the tenants of a context have together. */
+static void add_tenant(struct snapshot *s, const struct tenant *t)
 {
-	const struct memory *m = &h->memory;
-	const bool has_pool = m->costs.pool_pages_max > 0.0;
+	const struct memory *m = &t->memory;
 
-	*s = (struct snapshot){
-		.time_us = h->now_us,
-		.sample_us = h->kdamond.ctx.attrs.sample_us,
-		.aggr_us = h->kdamond.ctx.attrs.aggr_us,
-		.resident_bytes = bytes_of(memory_resident(m)),
-		.swapped_bytes = bytes_of(m->compressed + m->swapped),
-		.compressed_bytes = bytes_of(compressed_pool_pages(h)),
-		.memory_total_bytes = bytes_of(h->memory_total_pages),
-		.memory_free_bytes = bytes_of(free_pages(h)),
-		.swap_total_bytes = bytes_of(m->costs.swap_pages_max + m->costs.pool_pages_max),
-		.swap_free_bytes = bytes_of(m->costs.swap_pages_max + m->costs.pool_pages_max -
-					    m->swapped - m->compressed),
-		.major_faults = (uint64_t)m->faults,
-		.cpu_time_us = (uint64_t)h->busy_us,
-		.psi_some_us = (uint64_t)h->pressure_us,
-		.swap_in_us = (has_pool ? m->costs.compressed_in_us : m->costs.swap_in_us) *
-			      h->profile[PROFILE_SWAP_IN_ERROR],
-	};
-	if (h->kdamond.nr_schemes)
-		s->stats = h->kdamond.schemes[0].stats;
-	return snapshot_regions(h, s);
+	s->resident_bytes += bytes_of(memory_resident(m));
+	s->swapped_bytes += bytes_of(m->tier[TIER_POOL] + m->tier[TIER_SWAP]);
+	s->major_faults += (uint64_t)m->faults;
+	s->cpu_time_us += (uint64_t)t->busy_us;
 }
 
-void sim_host_truth(const struct sim_host *h, struct truth *t)
+static void fill_host(struct snapshot *s, const struct world *w)
 {
-	const struct memory *m = &h->memory;
-	const double byte_s = DT_PAGE_BYTES * 1e-6;
+	const struct machine *m = &w->machine;
+	const double *profile = m->profile;
+	const double swap = m->pages_max[TIER_SWAP] + m->pages_max[TIER_POOL];
+	const double slow_free = m->pages_max[TIER_SLOW] - m->pages[TIER_SLOW];
+	const bool has_pool = m->pages_max[TIER_POOL] > 0.0;
 
-	t->time_us = (double)h->now_us;
-	t->touched_byte_s = m->touched_page_us * byte_s;
-	t->resident_byte_s = m->resident_page_us * byte_s;
-	t->cost_unmanaged_byte_s = t->touched_byte_s;
-	t->cost_byte_s = t->resident_byte_s +
-			 m->compressed_page_us * byte_s / m->costs.compression_ratio +
-			 m->swapped_page_us * byte_s * h->profile[PROFILE_SWAP_PRICE];
-	t->stall_us = m->stall_us;
-	t->interference_us = h->interference_us;
-	t->busy_us = h->busy_us;
-	t->faults = m->faults;
-	t->pages_out = m->pages_out;
+	s->compressed_bytes = bytes_of(m->pages[TIER_POOL] / profile[PROFILE_COMPRESSION_RATIO]);
+	s->memory_total_bytes = bytes_of(m->pages_max[TIER_FAST] + m->pages_max[TIER_SLOW]);
+	s->memory_free_bytes = bytes_of(machine_free_pages(m) + slow_free);
+	s->swap_total_bytes = bytes_of(swap);
+	s->swap_free_bytes = bytes_of(swap - m->pages[TIER_SWAP] - m->pages[TIER_POOL]);
+	s->psi_some_us = (uint64_t)w->pressure_us;
+	s->swap_in_us = machine_fault_us(m, has_pool ? TIER_POOL : TIER_SWAP) *
+			profile[PROFILE_SWAP_IN_ERROR];
+}
+
+bool sim_host_snapshot(struct sim_host *h, size_t context, struct snapshot *s)
+{
+	const struct context *c = &h->contexts[context];
+	const struct damon_attrs *attrs = &c->kdamond.ctx.attrs;
+
+	*s = (struct snapshot){
+		.time_us = h->world.now_us,
+		.sample_us = attrs->sample_us,
+		.aggr_us = attrs->aggr_us,
+	};
+	for (uint32_t t = 0; t < c->spec.nr_targets; t++)
+		add_tenant(s, &h->world.tenants[c->spec.targets[t]]);
+	for (size_t t = 0; !c->spec.nr_targets && t < h->world.nr_tenants; t++)
+		add_tenant(s, &h->world.tenants[t]);
+	fill_host(s, &h->world);
+	if (c->kdamond.nr_schemes)
+		s->stats = c->kdamond.schemes[0].stats;
+	return snapshot_regions(h, &c->kdamond.ctx, s);
+}
+
+/* ---- what only the simulator knows ---- */
+
+static double byte_s(double page_us)
+{
+	return page_us * DT_PAGE_BYTES * 1e-6;
+}
+
+static double cost_of(const struct world *w, const struct tenant *t, double energy_j)
+{
+	const double *profile = w->machine.profile;
+	const double *page_us = t->memory.tier_page_us;
+
+	return byte_s(page_us[TIER_FAST]) +
+	       byte_s(page_us[TIER_SLOW]) * profile[PROFILE_SLOW_PRICE] +
+	       byte_s(page_us[TIER_POOL]) / profile[PROFILE_COMPRESSION_RATIO] +
+	       byte_s(page_us[TIER_SWAP]) * profile[PROFILE_SWAP_PRICE] +
+	       energy_j * profile[PROFILE_ENERGY_PRICE] * BYTES_PER_GIB;
+}
+
+static double energy_of(const struct world *w)
+{
+	return w->machine.power.energy_j / (double)w->nr_tenants;
+}
+
+void sim_host_truth(const struct sim_host *h, size_t tenant, struct truth *truth)
+{
+	const struct tenant *t = &h->world.tenants[tenant];
+	const struct memory *m = &t->memory;
+
+	*truth = (struct truth){
+		.time_us = (double)h->world.now_us,
+		.resident_byte_s = byte_s(m->tier_page_us[TIER_FAST] + m->tier_page_us[TIER_SLOW]),
+		.touched_byte_s = byte_s(m->touched_page_us),
+		.stall_us = m->stall_us,
+		.interference_us = t->interference_us,
+		.busy_us = t->busy_us,
+		.faults = m->faults,
+		.pages_out = m->pages_out,
+		.lost_us = tenant_lost_us(t),
+		.slow_byte_s = byte_s(m->tier_page_us[TIER_SLOW]),
+		.huge_bytes = m->huge * DT_PAGE_BYTES,
+		.pages_promoted = m->pages_promoted,
+		.pages_demoted = m->pages_demoted,
+		.energy_j = energy_of(&h->world),
+		.oom_kills = t->oom_kills,
+	};
+	truth->cost_byte_s = cost_of(&h->world, t, truth->energy_j);
+	if (h->has_twin) {
+		const struct tenant *twin = &h->twin.tenants[tenant];
+
+		truth->energy_unmanaged_j = energy_of(&h->twin);
+		truth->lost_unmanaged_us = tenant_lost_us(twin);
+		truth->cost_unmanaged_byte_s = cost_of(&h->twin, twin, truth->energy_unmanaged_j);
+	} else {
+		/* all of it stays where it was touched */
+		truth->energy_unmanaged_j = truth->energy_j;
+		truth->lost_unmanaged_us = m->first_touch_us;
+		truth->cost_unmanaged_byte_s = truth->touched_byte_s +
+			truth->energy_j * h->world.machine.profile[PROFILE_ENERGY_PRICE] *
+				BYTES_PER_GIB;
+	}
+}
+
+void sim_host_machine(const struct sim_host *h, struct sim_machine *machine)
+{
+	const struct machine *m = &h->world.machine;
+
+	*machine = (struct sim_machine){
+		.free_bytes = machine_free_pages(m) * DT_PAGE_BYTES,
+		.power = m->power,
+		.kernel_reclaimed_bytes = h->world.reclaim.pages_reclaimed * DT_PAGE_BYTES,
+		.oom_kills = h->world.reclaim.oom_kills,
+	};
+	for (size_t t = 0; t < NR_TIERS; t++) {
+		machine->used_bytes[t] = m->pages[t] * DT_PAGE_BYTES;
+		machine->max_bytes[t] = m->pages_max[t] * DT_PAGE_BYTES;
+	}
 }

@@ -1,49 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One simulated host: a tenant's workload and memory, DAMON, DAMOS, and what can be observed. */
+/*
+ * One simulated host: its world, DAMON's contexts over it, and what can be observed.
+ *
+ * Where leaving the host alone could do anything but keep all memory resident and fast, a twin
+ * without DAMON runs beside it: what management saved and cost is the difference.
+ */
 #ifndef DT_SIMHOST_H
 #define DT_SIMHOST_H
 
-#include "binomial.h"
-#include "kdamond.h"
+#include "context.h"
 #include "snapshot.h"
-#include "workload.h"
 
-#define SIM_MAX_BLOCKS 4096
+#define SIM_MAX_CONTEXTS 32
 
-/* How accesses are checked: each one, or all of a window in one draw. */
-enum sampler { SAMPLER_BINOMIAL, SAMPLER_PER_CHECK, NR_SAMPLERS };
-
-enum profile_param {
-	PROFILE_MEMORY_RATIO,
-	PROFILE_CPU_RATIO,
-	PROFILE_POOL_SHARE,
-	PROFILE_COMPRESSION_RATIO,
-	PROFILE_INCOMPRESSIBLE_SHARE,
-	PROFILE_SWAP_RATIO,
-	PROFILE_COMPRESSED_IN_US,
-	PROFILE_SWAP_IN_US,
-	PROFILE_PAGE_OUT_US,
-	PROFILE_PAGE_WALK_US,
-	PROFILE_CHECK_US,
-	PROFILE_PRESSURE_VISIBILITY,
-	PROFILE_SWAP_IN_ERROR,
-	PROFILE_SWAP_PRICE,
-	PROFILE_GAP_SHARE,
-	NR_PROFILE_PARAMS
-};
-
-extern const struct param profile_params[NR_PROFILE_PARAMS];
-
-/* From what an episode is drawn. */
+/* From what an episode is drawn: a tenant, and the host where it is the first one there. */
 struct sim_spec {
-	const struct workload_family *family;
-	/* what a recorded family plays, or NULL; one reference */
-	struct program *program;
-	struct range workload[WORKLOAD_MAX_PARAMS];
+	struct tenant_spec tenant;
 	struct range profile[NR_PROFILE_PARAMS];
 };
 
-/* What only the simulator knows, of one control interval or since reset. */
+/* What only the simulator knows of a tenant, of one control interval or since reset. */
 struct truth {
 	double time_us;
 	double cost_byte_s;
@@ -55,43 +31,80 @@ struct truth {
 	double busy_us;
 	double faults;
 	double pages_out;
+	/* time lost to all there is: faults, kernel threads, slow memory; huge pages win some */
+	double lost_us;
+	double lost_unmanaged_us;
+	double slow_byte_s;
+	double huge_bytes;
+	double pages_promoted;
+	double pages_demoted;
+	/* the tenants' equal parts of the host's */
+	double energy_j;
+	double energy_unmanaged_j;
+	double oom_kills;
+};
+
+/* What a control plane can read and set of a host beside DAMON. */
+struct sim_machine {
+	double free_bytes;
+	double used_bytes[NR_TIERS];
+	double max_bytes[NR_TIERS];
+	struct power power;
+	double kernel_reclaimed_bytes;
+	double oom_kills;
 };
 
 struct sim_host {
-	struct sim_spec spec;
-	double profile[NR_PROFILE_PARAMS];
-	enum sampler sampler;
-	struct workload workload;
-	struct memory memory;
-	struct kdamond kdamond;
-	struct binomial binomial;
+	struct world world;
+	struct world twin;
+	bool has_twin;
+	/* references to what recorded tenants play */
+	struct program *programs[WORLD_MAX_TENANTS];
 
-	uint64_t range_start;
-	uint64_t range_end;
-	uint64_t now_us;
-	uint64_t next_workload_us;
-	uint64_t next_memory_us;
-	double memory_total_pages;
-	double interference_us;
-	double busy_us;
-	double pressure_us;
+	struct context *contexts;
+	size_t nr_contexts;
+	struct frames frames;
+	bool has_frames;
+	struct rng seeds;
+	uint64_t asked_us;
 
 	struct snapshot_region *snapshot_regions;
 	size_t snapshot_capacity;
 };
 
-void sim_host_init(struct sim_host *host);
+/* How every host of a batch samples; must outlive the hosts. */
+struct sampling {
+	struct damon_attrs attrs;
+	enum sampler sampler;
+	struct binomial binomial;
+};
+
 void sim_host_destroy(struct sim_host *host);
-/* Draw a new episode.  False when memory is out. */
-bool sim_host_reset(struct sim_host *host, const struct sim_spec *spec,
-		    const struct damon_attrs *attrs, enum sampler sampler, uint64_t seed);
-/* Replace the schemes; those that stay at their index keep statistics and quota charges. */
-void sim_host_set_schemes(struct sim_host *host, const struct scheme *schemes, size_t nr);
-/* Advance simulated time.  False when memory is out. */
+/*
+ * Draw a new episode of @nr tenants; the first one's spec has the host.  Each tenant is monitored
+ * by a context of its own, by virtual address.  False when memory is out.
+ */
+bool sim_host_reset(struct sim_host *host, const struct sim_spec *const *specs, size_t nr,
+		    const struct sampling *sampling, uint64_t seed);
+static inline bool sim_host_is_live(const struct sim_host *host)
+{
+	return host->nr_contexts > 0;
+}
+
+/* Other contexts from now on, without schemes.  False when memory is out: reset the host. */
+bool sim_host_set_contexts(struct sim_host *host, const struct context_spec *specs, size_t nr,
+			   const struct sampling *sampling);
+/* Advance simulated time by exactly @us.  False when memory is out. */
 bool sim_host_advance(struct sim_host *host, uint64_t us);
-/* Observe; @snapshot->regions stay valid until the next call for this host. */
-bool sim_host_snapshot(struct sim_host *host, struct snapshot *snapshot);
-/* Totals since reset. */
-void sim_host_truth(const struct sim_host *host, struct truth *truth);
+/*
+ * Observe through one context: the tenant that it monitors, or all of them.  @snapshot->regions
+ * stay valid until the next call for this host.  False when memory is out.
+ */
+bool sim_host_snapshot(struct sim_host *host, size_t context, struct snapshot *snapshot);
+/* Totals of one tenant since reset. */
+void sim_host_truth(const struct sim_host *host, size_t tenant, struct truth *truth);
+void sim_host_machine(const struct sim_host *host, struct sim_machine *machine);
+uint64_t sim_host_now_us(const struct sim_host *host);
+double sim_host_region_aggregations(const struct sim_host *host);
 
 #endif

@@ -49,16 +49,20 @@ bool workload_start(struct workload *w, struct memory *memory, const struct prog
 	workload_destroy(w);
 	w->memory = memory;
 	w->program = program;
-	w->next_event_us = 0;
-	memset(&w->state, 0, sizeof(w->state));
 	if (program) {
 		w->segments.at = malloc(program->max_segments * sizeof(*w->segments.at));
 		if (!w->segments.at)
 			return false;
 	}
-	w->family->init(w);
-	memory_update_sums(memory);
+	workload_begin(w);
 	return true;
+}
+
+void workload_begin(struct workload *w)
+{
+	w->next_event_us = 0;
+	memset(&w->state, 0, sizeof(w->state));
+	w->family->init(w);
 }
 
 void workload_destroy(struct workload *w)

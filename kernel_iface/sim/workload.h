@@ -40,7 +40,7 @@ struct workload_family {
 	size_t nr_params;
 	/* Set the rates and touched shares of every block at time 0. */
 	void (*init)(struct workload *w);
-	/* Change them as the load demands; called every WORKLOAD_TICK_US. */
+	/* Change them as the load demands, by its own clock; called every WORKLOAD_TICK_US. */
 	void (*tick)(struct workload *w, uint64_t now_us);
 	/* NULL, or by index what this family has in the place of a common parameter */
 	const struct param *common;
@@ -159,6 +159,8 @@ uint64_t workload_min_block_bytes(const struct workload_family *family);
  * recorded family alone, and must outlive the workload.  False when memory is out.
  */
 bool workload_start(struct workload *w, struct memory *memory, const struct program *program);
+/* The load starts over, in memory that was freed. */
+void workload_begin(struct workload *w);
 void workload_destroy(struct workload *w);
 
 /* Set the rate of @nr blocks from @first, wrapping around the end. */

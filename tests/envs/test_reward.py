@@ -29,13 +29,13 @@ def test_saving_is_the_part_of_the_cost_that_is_gone() -> None:
     assert result.resident_saving[0] == pytest.approx(0.4)
 
 
-def test_slowdown_counts_stalls_and_interference_against_work() -> None:
-    result = outcome(_truth(stall_us=1e5, interference_us=5e4, busy_us=1e6))
+def test_slowdown_counts_what_management_lost_against_work() -> None:
+    result = outcome(_truth(lost_us=1.6e5, lost_unmanaged_us=1e4, busy_us=1e6))
     assert result.slowdown[0] == pytest.approx(0.15)
 
 
 def test_an_idle_tenant_has_no_infinite_slowdown() -> None:
-    assert outcome(_truth(stall_us=1e3, busy_us=0.0)).slowdown[0] == pytest.approx(0.02)
+    assert outcome(_truth(lost_us=1e3, busy_us=0.0)).slowdown[0] == pytest.approx(0.02)
 
 
 def test_more_saving_is_better_and_more_slowdown_is_worse() -> None:

@@ -287,7 +287,7 @@ def test_a_batch_that_makes_no_sense_is_refused(
         ("kv", {"skew": (math.nan, 1)}, {}, ValueError),
         ("kv", {"threads": (1, math.inf)}, {}, ValueError),
         ("kv", {"mean_rate_hz": (5e-324, 1e6)}, {}, ValueError),
-        ("kv", {}, {"memory_ratio": (0.5, 2)}, ValueError),
+        ("kv", {}, {"memory_ratio": (0.01, 2)}, ValueError),
         ("kv", {"skew": 1}, {}, TypeError),
         ("kv", {"skew": [1, 1]}, {}, TypeError),
         ("kv", {"skew": (1, 1, 1)}, {}, TypeError),

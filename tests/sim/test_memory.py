@@ -298,5 +298,12 @@ def test_any_decisions_on_any_host_give_finite_numbers(
         row = dict(zip(_core.TRUTH_NAMES, truth, strict=True))
         assert all(math.isfinite(value) for value in truth)
         assert all(-1.0 <= value <= 1.0 for value in observation)
-        assert row["cost_byte_s"] <= row["cost_unmanaged_byte_s"] * (1 + 1e-6)
-        assert min(row.values()) >= -1e-6 * row["cost_unmanaged_byte_s"]
+        # lost_us may be negative where huge pages win time
+        assert (
+            min(v for k, v in row.items() if "lost" not in k and "huge" not in k)
+            >= -1e-6 * (row["cost_unmanaged_byte_s"])
+        )
+        drawn = batch.parameters(0)
+        if drawn["thp_mode"] < 1 and drawn["memory_ratio"] >= 1.1 and drawn["clock_cap"] == 1.0:
+            # page-out alone cannot cost memory
+            assert row["cost_byte_s"] <= row["cost_unmanaged_byte_s"] * (1 + 1e-6)

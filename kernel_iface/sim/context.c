@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "context.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "pagefilter.h"
+#include "quota.h"
+
+#define BP 1e4
+
+const char *context_validate(const struct context_spec *spec, size_t nr_tenants)
+{
+	const char *wrong = damon_validate_attrs(&spec->attrs);
+
+	if (!wrong)
+		wrong = damon_validate_probes(&spec->attrs, spec->probes, spec->nr_probes);
+	if (wrong)
+		return wrong;
+	if (spec->ops_id == DAMON_OPS_PADDR)
+		return spec->nodes[0] || spec->nodes[1] ? NULL : "paddr needs a node";
+	if (!spec->nr_targets)
+		return "vaddr needs a target";
+	for (uint32_t i = 0; i < spec->nr_targets; i++)
+		if (spec->targets[i] >= nr_tenants)
+			return "no such tenant";
+	return spec->nr_probes ? "probes need paddr" : NULL;
+}
+
+static void look_at_blocks(struct context *c, uint32_t target, double sample_s)
+{
+	const struct memory *m = &c->world->tenants[c->spec.targets[target]].memory;
+
+	for (size_t i = 0; i < m->nr_blocks; i++)
+		heat_set(&c->heat[target], i, memory_seen(m, i, sample_s));
+}
+
+void context_look(struct context *c)
+{
+	const uint64_t sample_us = c->kdamond.ctx.attrs.sample_us;
+
+	/* the interval may be tuned while running, and with it changes what one sample sees */
+	if (c->seen_sample_us != sample_us) {
+		c->seen_sample_us = sample_us;
+		if (c->spec.ops_id == DAMON_OPS_PADDR)
+			frames_set_sample_us(c->frames, c->frame_view, sample_us);
+		for (uint32_t t = 0; t < c->spec.nr_targets; t++)
+			look_at_blocks(c, t, (double)sample_us * 1e-6);
+	}
+	for (uint32_t t = 0; t < c->spec.nr_targets; t++)
+		heat_update(&c->heat[t]);
+	if (c->spec.ops_id == DAMON_OPS_PADDR)
+		heat_update(&c->frames->views[c->frame_view].heat);
+}
+
+void context_block_seen(struct context *c, size_t tenant, size_t block)
+{
+	for (uint32_t t = 0; t < c->spec.nr_targets; t++)
+		if (c->spec.targets[t] == tenant)
+			heat_set(&c->heat[t], block,
+				 memory_seen(&c->world->tenants[tenant].memory, block,
+					     (double)c->seen_sample_us * 1e-6));
+}
+
+static bool set_vaddr_regions(struct context *c)
+{
+	for (uint32_t t = 0; t < c->spec.nr_targets; t++) {
+		const struct tenant *tenant = &c->world->tenants[c->spec.targets[t]];
+
+		if (!heat_init(&c->heat[t], tenant->memory.nr_blocks) ||
+		    !damon_set_regions(&c->kdamond.ctx, t, tenant->ranges, TENANT_NR_RANGES))
+			return false;
+	}
+	return true;
+}
+
+static bool set_paddr_regions(struct context *c)
+{
+	const struct frames *f = c->frames;
+	const uint64_t bytes = (uint64_t)(f->pages_per_frame * DT_PAGE_BYTES);
+	const uint64_t border = PADDR_START + f->nr_fast * bytes;
+	uint64_t ranges[4];
+	size_t nr = 0;
+
+	if (c->spec.nodes[TIER_FAST]) {
+		ranges[nr++] = PADDR_START;
+		ranges[nr++] = border;
+	}
+	if (c->spec.nodes[TIER_SLOW] && f->nr_frames > f->nr_fast) {
+		ranges[nr++] = border;
+		ranges[nr++] = PADDR_START + f->nr_frames * bytes;
+	}
+	return damon_set_regions(&c->kdamond.ctx, 0, ranges, nr / 2);
+}
+
+bool context_start(struct context *c, uint64_t seed)
+{
+	const bool paddr = c->spec.ops_id == DAMON_OPS_PADDR;
+	bool ok;
+
+	kdamond_init(&c->kdamond, paddr ? &paddr_ops : &vaddr_ops, c, &c->spec.attrs, seed);
+	c->kdamond.ctx.ops_id = c->spec.ops_id;
+	damon_set_probes(&c->kdamond.ctx, c->spec.probes, c->spec.nr_probes);
+	ok = paddr ? set_paddr_regions(c) : set_vaddr_regions(c);
+	if (!ok)
+		return false;
+	context_look(c);
+	return kdamond_start(&c->kdamond, c->world->now_us);
+}
+
+void context_destroy(struct context *c)
+{
+	for (uint32_t t = 0; t < WORLD_MAX_TENANTS; t++)
+		heat_destroy(&c->heat[t]);
+	damon_destroy_ctx(&c->kdamond.ctx);
+}
+
+/* ---- what both operations sets share ---- */
+
+uint32_t context_draw(struct context *c, double p, uint64_t nr)
+{
+	struct rng *rng = &c->kdamond.ctx.rng;
+	const double small = p > 0.5 ? 1.0 - p : p;
+	uint32_t hits = 0;
+
+	if (nr == c->binomial->n)
+		return binomial_draw(c->binomial, rng, p);
+	for (uint64_t left = nr; left && small > 0.0;) {
+		const uint32_t part = (uint32_t)u64_min(left, BINOMIAL_MAX_N);
+
+		hits += binomial_invert(c->binomial, part, small, rng_unit(rng));
+		left -= part;
+	}
+	return p > 0.5 ? (uint32_t)nr - hits : hits;
+}
+
+/* The reference: look at one page of the region at each sample. */
+static uint32_t check_one_by_one(struct context *c, const struct heat *heat,
+				 const struct address_map *map, const struct damon_region *r,
+				 uint64_t nr)
+{
+	struct rng *rng = &c->kdamond.ctx.rng;
+	uint32_t hits = 0;
+
+	for (uint64_t k = 0; k < nr; k++) {
+		const uint64_t addr = r->start + rng_below(rng, region_sz(r));
+
+		if (addr < map->start || addr >= map->end)
+			continue;
+		hits += rng_unit(rng) <
+			(double)heat->value[(size_t)((double)(addr - map->start) *
+						     map->blocks_per_byte)];
+	}
+	return hits;
+}
+
+/* Signed numbers convert to floating point in one instruction; addresses are below 2^60. */
+static inline double to_double(uint64_t x)
+{
+	return (double)(int64_t)x;
+}
+
+static inline double heat_before_addr(const struct heat *heat, const struct address_map *map,
+				      uint64_t addr)
+{
+	if (addr <= map->start)
+		return 0.0;
+	return heat_before(heat, to_double(addr - map->start) * map->blocks_per_byte);
+}
+
+/* One draw for all of a region's looks; @nr_samples makes an aggregation. */
+static void check_whole(struct context *c, const struct heat *heat,
+			const struct address_map *map, struct damon_region *regions, size_t nr)
+{
+	struct rng rng = c->kdamond.ctx.rng;
+	const double bytes_per_block = 1.0 / map->blocks_per_byte;
+	uint64_t seen_until = 0;
+	double before = 0.0;
+
+	for (size_t i = 0; i < nr; i++) {
+		struct damon_region *r = &regions[i];
+		double after, mean;
+
+		/* mostly the next region begins where this one ends */
+		if (r->start != seen_until)
+			before = heat_before_addr(heat, map, r->start);
+		after = heat_before_addr(heat, map, r->end);
+		mean = (after - before) * bytes_per_block / to_double(region_sz(r));
+		before = after;
+		seen_until = r->end;
+		if (mean > 0.0)
+			r->nr_accesses += binomial_draw(c->binomial, &rng,
+							mean < 1.0 ? mean : 1.0);
+	}
+	c->kdamond.ctx.rng = rng;
+}
+
+static void check_part(struct context *c, const struct heat *heat,
+		       const struct address_map *map, struct damon_region *r, uint64_t nr)
+{
+	const double hits = heat_before_addr(heat, map, r->end) -
+			    heat_before_addr(heat, map, r->start);
+	const double mean = hits / (to_double(region_sz(r)) * map->blocks_per_byte);
+
+	if (mean > 0.0)
+		r->nr_accesses += context_draw(c, fmin(mean, 1.0), nr);
+}
+
+void context_check(struct context *c, const struct heat *heat, const struct address_map *map,
+		   struct damon_region *regions, size_t nr, uint64_t nr_samples)
+{
+	if (c->sampler == SAMPLER_BINOMIAL && nr_samples == c->binomial->n) {
+		check_whole(c, heat, map, regions, nr);
+		return;
+	}
+	for (size_t i = 0; i < nr; i++)
+		if (c->sampler == SAMPLER_PER_CHECK)
+			regions[i].nr_accesses +=
+				check_one_by_one(c, heat, map, &regions[i], nr_samples);
+		else
+			check_part(c, heat, map, &regions[i], nr_samples);
+}
+
+uint64_t context_free_permille(void *data)
+{
+	const struct machine *m = &((struct context *)data)->world->machine;
+
+	return (uint64_t)(machine_free_pages(m) * 1e3 / m->pages_max[TIER_FAST]);
+}
+
+void context_charge(struct context *c, double pages, struct damos_result *result)
+{
+	result->elapsed_us += pages * c->world->machine.profile[PROFILE_PAGE_WALK_US];
+	world_charge_cpu(c->world, result->elapsed_us);
+}
+
+/* ---- goals ---- */
+
+static double node_used_share(const struct machine *m, int32_t nid)
+{
+	const double max = nid == TIER_FAST || nid == TIER_SLOW ? m->pages_max[nid] : 0.0;
+	const double free = nid == TIER_FAST ? machine_free_pages(m) : max - m->pages[TIER_SLOW];
+
+	return max > 0.0 ? 1.0 - free / max : 0.0;
+}
+
+static double node_memcg_share(const struct world *w, const struct quota_goal *goal)
+{
+	const bool known = goal->nid == TIER_FAST || goal->nid == TIER_SLOW;
+	const double max = known ? w->machine.pages_max[goal->nid] : 0.0;
+
+	if (max <= 0.0 || goal->memcg >= w->nr_tenants)
+		return 0.0;
+	return w->tenants[goal->memcg].memory.tier[goal->nid] / max;
+}
+
+static double active_share(const struct world *w)
+{
+	double active = 0.0, resident = 0.0;
+
+	for (size_t t = 0; t < w->nr_tenants; t++) {
+		const struct memory *m = &w->tenants[t].memory;
+
+		for (size_t i = 0; i < m->nr_blocks; i++) {
+			const double pages = block_resident(&m->blocks[i]) * m->pages_per_block;
+
+			active += pages * page_active_share(&m->blocks[i]);
+			resident += pages;
+		}
+	}
+	return resident > 0.0 ? active / resident : 0.0;
+}
+
+/* Of the pages that the scheme's pattern matches, those on the goal's node. */
+static double eligible_share(const struct context *c, const struct damon_ctx *ctx,
+			     const struct scheme *scheme, int32_t nid)
+{
+	const struct frames *f = c->frames;
+	const double frame_bytes = f->pages_per_frame * DT_PAGE_BYTES;
+	double there = 0.0, all = 0.0;
+
+	for (size_t i = 0; i < ctx->nr_regions; i++) {
+		const struct damon_region *r = &ctx->regions[i];
+		const double start = (double)(r->start - PADDR_START) / frame_bytes;
+		const double end = (double)(r->end - PADDR_START) / frame_bytes;
+
+		if (!damos_pattern_matches(ctx, r, scheme))
+			continue;
+		for (size_t k = (size_t)start; (double)k < end && k < f->nr_frames; k++) {
+			const double part = fmin(end, (double)(k + 1)) - fmax(start, (double)k);
+			const double pages = part * (double)f->used[k];
+
+			all += pages;
+			there += (k < f->nr_fast ? TIER_FAST : TIER_SLOW) == nid ? pages : 0.0;
+		}
+	}
+	return all > 0.0 ? there / all : 0.0;
+}
+
+uint64_t context_goal_value(void *data, struct damon_ctx *ctx, const struct scheme *scheme,
+			    const struct quota_goal *goal)
+{
+	const struct context *c = data;
+	const struct world *w = c->world;
+
+	switch (goal->metric) {
+	case DAMOS_GOAL_SOME_MEM_PSI_US:
+		return (uint64_t)w->pressure_us;
+	case DAMOS_GOAL_NODE_MEM_USED_BP:
+		return (uint64_t)(BP * node_used_share(&w->machine, goal->nid));
+	case DAMOS_GOAL_NODE_MEM_FREE_BP:
+		return (uint64_t)(BP * (1.0 - node_used_share(&w->machine, goal->nid)));
+	case DAMOS_GOAL_NODE_MEMCG_USED_BP:
+		return (uint64_t)(BP * node_memcg_share(w, goal));
+	case DAMOS_GOAL_NODE_MEMCG_FREE_BP:
+		return (uint64_t)(BP * (1.0 - node_memcg_share(w, goal)));
+	case DAMOS_GOAL_ACTIVE_MEM_BP:
+		return (uint64_t)(BP * active_share(w));
+	case DAMOS_GOAL_INACTIVE_MEM_BP:
+		return (uint64_t)(BP * (1.0 - active_share(w)));
+	case DAMOS_GOAL_NODE_ELIGIBLE_MEM_BP:
+		return c->spec.ops_id == DAMON_OPS_PADDR ?
+			       (uint64_t)(BP * eligible_share(c, ctx, scheme, goal->nid)) : 0;
+	default:
+		return goal->current_value;
+	}
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tenant.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "monitor.h"
+
+/* More blocks than this make a step slower and no truer: they grow with the footprint. */
+#define TENANT_MAX_BLOCKS 4096
+/* Where a mapping of a 64-bit process typically lies. */
+#define MAPPING_START 0x7f0000000000ULL
+/*
+ * A heap below and a stack above: DAMON starts from three ranges with two large gaps.  What lies
+ * between the program and its heap is monitored as well, though nothing is mapped there.
+ */
+#define HEAP_START 0x555555000000ULL
+#define STACK_START 0x7ffffffde000ULL
+#define SMALL_RANGE_BYTES (132ULL << 10)
+/* Memory that does not fit between them, beyond 1 TiB, pushes what lies above it away. */
+#define MIN_GAP_BYTES (1ULL << 30)
+/* The memory bus is that busy when a load waits for memory all the time. */
+#define BUS_SHARE 0.8
+#define BUS_SHARE_MAX 0.95
+
+void tenant_draw(struct tenant *t, const struct tenant_spec *spec, struct rng *rng)
+{
+	struct workload *w = &t->workload;
+
+	w->family = spec->family;
+	for (size_t i = 0; i < workload_nr_params(spec->family); i++)
+		w->params[i] = param_draw(workload_param(spec->family, i), &spec->workload[i], rng);
+}
+
+static uint64_t block_bytes_of(const struct workload *w)
+{
+	uint64_t bytes = workload_min_block_bytes(w->family);
+
+	while (w->params[WL_FOOTPRINT_BYTES] / (double)bytes > TENANT_MAX_BLOCKS)
+		bytes *= 2;
+	return bytes;
+}
+
+static size_t nr_blocks_of(const struct workload *w)
+{
+	return (size_t)ceil(w->params[WL_FOOTPRINT_BYTES] / (double)block_bytes_of(w));
+}
+
+double tenant_footprint_pages(const struct tenant *t)
+{
+	return (double)nr_blocks_of(&t->workload) * (double)block_bytes_of(&t->workload) /
+	       DT_PAGE_BYTES;
+}
+
+static void lay_out(struct tenant *t, double gap_share)
+{
+	const struct workload *w = &t->workload;
+	const uint64_t gap = align_down((uint64_t)(gap_share * w->params[WL_FOOTPRINT_BYTES]),
+					DAMON_MIN_REGION_SZ);
+	uint64_t *ranges = t->ranges;
+
+	ranges[0] = HEAP_START;
+	ranges[1] = HEAP_START + SMALL_RANGE_BYTES + gap;
+	ranges[2] = u64_max(MAPPING_START, ranges[1] + MIN_GAP_BYTES);
+	ranges[3] = ranges[2] + nr_blocks_of(w) * block_bytes_of(w);
+	ranges[4] = u64_max(STACK_START, ranges[3] + MIN_GAP_BYTES);
+	ranges[5] = ranges[4] + SMALL_RANGE_BYTES;
+}
+
+bool tenant_start(struct tenant *t, const struct tenant_spec *spec, struct machine *machine,
+		  uint64_t seed, uint64_t sample_us)
+{
+	lay_out(t, machine->profile[PROFILE_GAP_SHARE]);
+	rng_seed(&t->workload.rng, seed);
+	if (!memory_init(&t->memory, machine, nr_blocks_of(&t->workload),
+			 block_bytes_of(&t->workload), sample_us))
+		return false;
+	return workload_start(&t->workload, &t->memory, spec->program);
+}
+
+void tenant_destroy(struct tenant *t)
+{
+	workload_destroy(&t->workload);
+	memory_destroy(&t->memory);
+}
+
+/* A slower clock has less bandwidth to give, so that requests wait for one another. */
+static double clock_penalty(double memory_bound, double clock_cap)
+{
+	const double load = BUS_SHARE * memory_bound;
+	const double capped = fmin(load / clock_cap, BUS_SHARE_MAX);
+
+	return (1.0 - load) / (1.0 - capped) - 1.0;
+}
+
+void tenant_pass_time(struct tenant *t, double us)
+{
+	const struct memory *m = &t->memory;
+	const double bound = t->workload.params[WL_MEMORY_BOUND_SHARE];
+	const double busy_us = t->workload.busy_threads * us;
+	double lost = bound * clock_penalty(bound, m->machine->power.clock_cap);
+
+	if (m->access_hz > 0.0) {
+		lost += bound * machine_slow_penalty(m->machine) *
+			fmax(m->slow_hz / m->access_hz, 0.0);
+		lost -= t->workload.params[WL_TLB_SHARE] * fmax(m->huge_hz / m->access_hz, 0.0);
+	}
+	t->busy_us += busy_us;
+	t->memory_us += busy_us * lost;
+}
+
+void tenant_restart(struct tenant *t, uint64_t now_us)
+{
+	struct memory *m = &t->memory;
+
+	for (size_t i = 0; i < m->nr_blocks; i++) {
+		memory_set_touched(m, i, 0.0, now_us - m->origin_us);
+		memory_set_rate(m, i, 0.0, now_us - m->origin_us);
+	}
+	m->origin_us = now_us;
+	workload_begin(&t->workload);
+}
+
+double tenant_block_of(const struct tenant *t, uint64_t addr)
+{
+	if (addr <= t->ranges[2])
+		return 0.0;
+	if (addr >= t->ranges[3])
+		return (double)t->memory.nr_blocks;
+	return (double)(addr - t->ranges[2]) * t->memory.blocks_per_byte;
+}
