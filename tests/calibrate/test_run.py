@@ -56,6 +56,7 @@ def test_a_quick_calibration_gives_a_profile_and_changes_nothing(
     profile = load_profile(out)
     assert list(profile.constants) == [name for name, *_ in _core.PROFILE]
     assert profile.constants["swap_ratio"].origin == "read"
+    assert profile.constants["fault_us"].origin == "measured"
     for name, constant in profile.constants.items():
         assert constant.source, name
     kept = tomllib.loads(out.read_text())
