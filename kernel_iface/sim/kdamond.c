@@ -16,7 +16,7 @@ void kdamond_init(struct kdamond *k, const struct damon_ops *ops, void *data,
 
 bool kdamond_start(struct kdamond *k, uint64_t now_us)
 {
-	k->sampled_us = now_us;
+	k->sampled_us = k->ran_us = now_us;
 	k->unchecked = true;
 	return damon_apply_min_nr_regions(&k->ctx);
 }
@@ -60,9 +60,15 @@ static bool damon_attrs_equals(const struct damon_attrs *a, const struct damon_a
 	       ga->max_sample_us == gb->max_sample_us;
 }
 
+/* A paused kdamond looks for commands once in a sampling interval. */
 static void await_next_sample(struct kdamond *k)
 {
+	const uint64_t sample_us = k->ctx.attrs.sample_us;
+
 	k->command_sample = u64_min(k->command_sample, k->ctx.passed_samples + 1);
+	if (k->held)
+		k->tick_us = k->sampled_us +
+			((k->ran_us - k->sampled_us) / sample_us + 1) * sample_us;
 }
 
 void kdamond_commit_attrs(struct kdamond *k, const struct damon_attrs *attrs)
@@ -72,16 +78,11 @@ void kdamond_commit_attrs(struct kdamond *k, const struct damon_attrs *attrs)
 	await_next_sample(k);
 }
 
-/* A paused kdamond looks for commands once in a sampling interval. */
 void kdamond_commit_pause(struct kdamond *k, bool paused, uint64_t now_us)
 {
-	const uint64_t sample_us = k->ctx.attrs.sample_us;
-
 	k->paused = paused;
+	k->ran_us = u64_max(k->ran_us, now_us);
 	await_next_sample(k);
-	if (k->held)
-		k->resume_us = k->sampled_us +
-			((now_us - k->sampled_us) / sample_us + 1) * sample_us;
 }
 
 static void set_attrs(struct kdamond *k, const struct damon_attrs *attrs)
@@ -118,7 +119,7 @@ uint64_t kdamond_next_event_us(const struct kdamond *k)
 	const struct damon_ctx *ctx = &k->ctx;
 
 	if (k->held)
-		return k->paused ? UINT64_MAX : k->resume_us;
+		return k->command_sample == UINT64_MAX ? UINT64_MAX : k->tick_us;
 	if (k->asleep_until_us)
 		return k->asleep_until_us;
 	if (k->unchecked && !k->unserved)
@@ -234,10 +235,10 @@ static bool serve_sample(struct kdamond *k)
 static bool serve_event(struct kdamond *k, uint64_t event_us)
 {
 	if (k->held) {
-		k->held = false;
 		k->sampled_us = event_us;
 		serve_commands(k);
-		return serve_schemes(k, event_us);
+		k->held = k->paused;
+		return k->held || serve_schemes(k, event_us);
 	}
 	if (k->asleep_until_us) {
 		serve_commands(k);
@@ -261,6 +262,7 @@ bool kdamond_run(struct kdamond *k, uint64_t now_us)
 	while ((event_us = kdamond_next_event_us(k)) <= now_us)
 		if (!serve_event(k, event_us))
 			return false;
+	k->ran_us = now_us;
 	kdamond_catch_up(k, now_us);
 	if (k->unserved) {
 		/* nothing was due at these samples */

@@ -32,7 +32,10 @@ struct kdamond {
 	/* asked to pause; @held once it does, in the middle of its loop */
 	bool paused;
 	bool held;
-	uint64_t resume_us;
+	/* when a held kdamond serves commands that wait */
+	uint64_t tick_us;
+	/* how far it was told that time has come */
+	uint64_t ran_us;
 	/* what was due when the running turn of the loop began, whatever commands changed since */
 	uint64_t turn_aggr_sample;
 	uint64_t turn_update_sample;
