@@ -62,8 +62,9 @@ static inline uint32_t binomial_draw_small(const struct binomial *b, uint64_t ra
 	}
 	k = (uint32_t)random % BINOMIAL_COLUMNS;
 	column = &b->table[row][k];
-	if (((uint32_t)random & ~(uint32_t)(BINOMIAL_COLUMNS - 1)) >= column->keep_below)
-		k = column->alias;
+	/* as likely as not: without a branch */
+	k ^= (k ^ column->alias) &
+	     -(uint32_t)(((uint32_t)random & -(uint32_t)BINOMIAL_COLUMNS) >= column->keep_below);
 	left = b->n - k;
 	r = (p - (int32_t)row * (1.0 / (2 * BINOMIAL_ROWS))) * b->rest[row];
 	return u < 1.0 - (int32_t)left * r ? k : k + binomial_invert(b, left, r, u);

@@ -148,8 +148,8 @@ static uint32_t check_one_by_one(struct context *c, const struct heat *heat,
 		if (addr < map->start || addr >= map->end)
 			continue;
 		hits += rng_unit(rng) <
-			(double)heat->value[(size_t)((double)(addr - map->start) *
-						     map->blocks_per_byte)];
+			heat->blocks[(size_t)((double)(addr - map->start) *
+					      map->blocks_per_byte)].value;
 	}
 	return hits;
 }
@@ -168,29 +168,32 @@ static inline double heat_before_addr(const struct heat *heat, const struct addr
 	return heat_before(heat, to_double(addr - map->start) * map->blocks_per_byte);
 }
 
-/* One draw for all of a region's looks; @nr_samples makes an aggregation. */
-static void check_whole(struct context *c, const struct heat *heat,
-			const struct address_map *map, struct damon_region *regions, size_t nr)
+/*
+ * One draw for all of a region's looks; @nr_samples makes an aggregation.  What does not change
+ * is copied, so that it can stay in registers while regions are written.
+ */
+static void check_whole(struct context *c, struct heat heat, struct address_map map,
+			struct damon_region *regions, size_t nr)
 {
+	const struct binomial *binomial = c->binomial;
+	const double bytes_per_block = 1.0 / map.blocks_per_byte;
 	struct rng rng = c->kdamond.ctx.rng;
-	const double bytes_per_block = 1.0 / map->blocks_per_byte;
 	uint64_t seen_until = 0;
 	double before = 0.0;
 
-	for (size_t i = 0; i < nr; i++) {
-		struct damon_region *r = &regions[i];
+	for (struct damon_region *r = regions; r < regions + nr; r++) {
+		const uint64_t start = r->start, end = r->end;
 		double after, mean;
 
 		/* mostly the next region begins where this one ends */
-		if (r->start != seen_until)
-			before = heat_before_addr(heat, map, r->start);
-		after = heat_before_addr(heat, map, r->end);
-		mean = (after - before) * bytes_per_block / to_double(region_sz(r));
+		if (start != seen_until)
+			before = heat_before_addr(&heat, &map, start);
+		after = heat_before_addr(&heat, &map, end);
+		mean = (after - before) * bytes_per_block / to_double(end - start);
 		before = after;
-		seen_until = r->end;
+		seen_until = end;
 		if (mean > 0.0)
-			r->nr_accesses += binomial_draw(c->binomial, &rng,
-							mean < 1.0 ? mean : 1.0);
+			r->nr_accesses += binomial_draw(binomial, &rng, mean < 1.0 ? mean : 1.0);
 	}
 	c->kdamond.ctx.rng = rng;
 }
@@ -210,7 +213,7 @@ void context_check(struct context *c, const struct heat *heat, const struct addr
 		   struct damon_region *regions, size_t nr, uint64_t nr_samples)
 {
 	if (c->sampler == SAMPLER_BINOMIAL && nr_samples == c->binomial->n) {
-		check_whole(c, heat, map, regions, nr);
+		check_whole(c, *heat, *map, regions, nr);
 		return;
 	}
 	for (size_t i = 0; i < nr; i++)

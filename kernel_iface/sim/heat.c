@@ -9,11 +9,10 @@ bool heat_init(struct heat *h, size_t nr)
 	heat_destroy(h);
 	h->nr = nr;
 	h->nr_groups = (nr + HEAT_GROUP - 1) / HEAT_GROUP;
-	h->value = calloc(nr, sizeof(*h->value));
-	h->prefix = calloc(h->nr_groups * (HEAT_GROUP + 1), sizeof(*h->prefix));
+	h->blocks = calloc(nr, sizeof(*h->blocks));
 	h->group_prefix = calloc(h->nr_groups + 1, sizeof(*h->group_prefix));
 	h->dirty = calloc(h->nr_groups, sizeof(*h->dirty));
-	if (h->value && h->prefix && h->group_prefix && h->dirty)
+	if (h->blocks && h->group_prefix && h->dirty)
 		return true;
 	heat_destroy(h);
 	return false;
@@ -21,8 +20,7 @@ bool heat_init(struct heat *h, size_t nr)
 
 void heat_destroy(struct heat *h)
 {
-	free(h->value);
-	free(h->prefix);
+	free(h->blocks);
 	free(h->group_prefix);
 	free(h->dirty);
 	memset(h, 0, sizeof(*h));
@@ -30,24 +28,28 @@ void heat_destroy(struct heat *h)
 
 void heat_set(struct heat *h, size_t block, double value)
 {
-	if (h->value[block] == (float)value)
+	if (h->blocks[block].value == value)
 		return;
-	h->value[block] = (float)value;
+	h->blocks[block].value = value;
 	h->dirty[block / HEAT_GROUP] = true;
 	h->any_dirty = true;
 }
 
+static size_t end_of_group(const struct heat *h, size_t group)
+{
+	const size_t end = (group + 1) * HEAT_GROUP;
+
+	return end < h->nr ? end : h->nr;
+}
+
 static void update_group(struct heat *h, size_t group)
 {
-	double *prefix = h->prefix + group * (HEAT_GROUP + 1), sum = 0.0;
-	const size_t first = group * HEAT_GROUP;
+	double sum = 0.0;
 
-	for (size_t i = 0; i < HEAT_GROUP; i++) {
-		prefix[i] = sum;
-		if (first + i < h->nr)
-			sum += (double)h->value[first + i];
+	for (size_t i = group * HEAT_GROUP; i < end_of_group(h, group); i++) {
+		h->blocks[i].before = sum;
+		sum += h->blocks[i].value;
 	}
-	prefix[HEAT_GROUP] = sum;
 	h->dirty[group] = false;
 }
 
@@ -56,10 +58,12 @@ void heat_update(struct heat *h)
 	if (!h->any_dirty)
 		return;
 	for (size_t g = 0; g < h->nr_groups; g++) {
+		const struct heat_block *last;
+
 		if (h->dirty[g])
 			update_group(h, g);
-		h->group_prefix[g + 1] = h->group_prefix[g] +
-					 h->prefix[g * (HEAT_GROUP + 1) + HEAT_GROUP];
+		last = &h->blocks[end_of_group(h, g) - 1];
+		h->group_prefix[g + 1] = h->group_prefix[g] + last->before + last->value;
 	}
 	h->any_dirty = false;
 }

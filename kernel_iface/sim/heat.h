@@ -14,12 +14,16 @@
 
 #define HEAT_GROUP 64
 
+/* @before: sum of the values before the block, in its group. */
+struct heat_block {
+	double before;
+	double value;
+};
+
 struct heat {
 	size_t nr;
 	size_t nr_groups;
-	float *value;
-	/* in each group: sums of the values before each of its blocks, and of all of them */
-	double *prefix;
+	struct heat_block *blocks;
 	/* sums of the values before each group, and of all of them */
 	double *group_prefix;
 	bool *dirty;
@@ -38,13 +42,12 @@ static inline double heat_before(const struct heat *heat, double x)
 {
 	/* signed: one instruction */
 	const size_t block = (size_t)(int64_t)x;
-	const double *prefix;
+	const struct heat_block *b = &heat->blocks[block];
 
 	if (block >= heat->nr)
 		return heat->group_prefix[heat->nr_groups];
-	prefix = heat->prefix + block / HEAT_GROUP * (HEAT_GROUP + 1) + block % HEAT_GROUP;
-	return heat->group_prefix[block / HEAT_GROUP] + prefix[0] +
-	       (x - (double)(int64_t)block) * (prefix[1] - prefix[0]);
+	return heat->group_prefix[block / HEAT_GROUP] + b->before +
+	       (x - (double)(int64_t)block) * b->value;
 }
 
 #endif
