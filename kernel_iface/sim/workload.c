@@ -110,6 +110,12 @@ void workload_set_part(struct workload *w, struct part part, double rate_hz, uin
 	workload_set_rates(w, part.first, part.nr, rate_hz, now_us);
 }
 
+void workload_set_file(struct workload *w, struct part part)
+{
+	for (size_t i = part.first; i < part.first + part.nr; i++)
+		memory_set_file(w->memory, i, true);
+}
+
 struct part workload_slot(struct part part, size_t nr, size_t index)
 {
 	const size_t first = index * part.nr / nr;

@@ -178,6 +178,8 @@ void workload_set_touched(struct workload *w, size_t first, size_t nr, double sh
 struct part workload_take(const struct workload *w, size_t *next, double share);
 struct part workload_take_rest(const struct workload *w, size_t next);
 void workload_set_part(struct workload *w, struct part part, double rate_hz, uint64_t now_us);
+/* What @part holds are pages of files: dropped or written back, never swapped. */
+void workload_set_file(struct workload *w, struct part part);
 /* The blocks of slot @index when @nr slots share @part equally. */
 struct part workload_slot(struct part part, size_t nr, size_t index);
 /* Microseconds until the next of events that come by chance, once in @mean_s on average. */

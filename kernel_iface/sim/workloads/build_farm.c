@@ -136,6 +136,7 @@ static void init(struct workload *w)
 	w->state.farm.kept = workload_take(w, &next, workload_own(w, KEPT_SHARE));
 	w->state.farm.jobs = workload_take_rest(w, next);
 	w->state.farm.nr_slots = nr < w->state.farm.jobs.nr ? nr : w->state.farm.jobs.nr;
+	workload_set_file(w, w->state.farm.kept);
 	workload_set_touched(w, 0, w->state.farm.kept.nr, 1.0, 0);
 	workload_set_part(w, w->state.farm.kept, workload_own(w, KEPT_RATE_HZ), 0);
 	update_activity(w);

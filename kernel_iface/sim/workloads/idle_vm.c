@@ -106,6 +106,7 @@ static void init(struct workload *w)
 	w->state.vm.page_cache = workload_take(w, &next, workload_own(w, PAGE_CACHE_SHARE));
 	*rest = workload_take_rest(w, next);
 	rest->nr = (size_t)((double)rest->nr * workload_own(w, TOUCHED_SHARE));
+	workload_set_file(w, w->state.vm.page_cache);
 	workload_set_touched(w, 0, next, 1.0, 0);
 	workload_set_touched(w, rest->first, rest->nr, workload_own(w, FILLED_SHARE), 0);
 	workload_set_rates(w, 0, rest->first + rest->nr, workload_own(w, HOT_RATE_HZ), 0);

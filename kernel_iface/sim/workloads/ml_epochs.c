@@ -88,6 +88,7 @@ static void init(struct workload *w)
 	w->state.ml.weights = workload_take(w, &next, workload_own(w, WEIGHTS_SHARE));
 	w->state.ml.optimizer = workload_take(w, &next, workload_own(w, OPTIMIZER_SHARE));
 	w->state.ml.dataset = workload_take_rest(w, next);
+	workload_set_file(w, w->state.ml.dataset);
 	workload_touch_all(w);
 	workload_set_part(w, w->state.ml.weights, workload_own(w, HOT_RATE_HZ), 0);
 	workload_set_part(w, w->state.ml.dataset, workload_own(w, BACKGROUND_RATE_HZ), 0);

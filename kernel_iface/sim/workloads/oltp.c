@@ -111,6 +111,7 @@ static void init(struct workload *w)
 	rest = workload_take_rest(w, next);
 	chunks_init(&w->state.oltp.rows, rest.first, rest.nr, NR_CHUNKS, workload_own(w, SKEW),
 		    0.0, workload_own(w, MEAN_RATE_HZ), &w->rng);
+	workload_set_file(w, w->state.oltp.log);
 	workload_set_touched(w, 0, next, 1.0, 0);
 	workload_set_touched(w, rest.first, rest.nr, workload_own(w, FILLED_SHARE), 0);
 	workload_set_part(w, w->state.oltp.levels, workload_own(w, HOT_RATE_HZ), 0);
