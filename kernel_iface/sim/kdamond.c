@@ -202,6 +202,7 @@ static bool serve_schemes(struct kdamond *k, uint64_t now_us)
 		kdamond_reset_aggregated(ctx);
 		if (!kdamond_split_regions(ctx))
 			return false;
+		DT_VERIFY(ctx);
 	}
 	if (!k->ops->update || ctx->passed_samples < k->turn_update_sample)
 		return true;
@@ -226,6 +227,7 @@ static bool serve_sample(struct kdamond *k)
 		kdamond_merge_regions(ctx, damon_max_merge_score(ctx) / 10, ctx->sz_limit);
 		if (!damon_apply_min_nr_regions(ctx))
 			return false;
+		DT_VERIFY(ctx);
 	}
 	serve_commands(k);
 	k->held = k->paused;

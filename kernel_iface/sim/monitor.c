@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor.h"
 
-#include "verify.h"
-
 #define BP 10000ULL
 
 static void swap_in_spare(struct damon_ctx *ctx, size_t nr)
@@ -191,7 +189,6 @@ void kdamond_merge_regions(struct damon_ctx *ctx, uint64_t threshold, uint64_t s
 							    max_threshold;
 		damon_merge_regions_of(ctx, threshold, sz_limit, false);
 	}
-	DT_VERIFY(ctx);
 }
 
 void kdamond_reset_aggregated(struct damon_ctx *ctx)
@@ -293,7 +290,6 @@ bool kdamond_split_regions(struct damon_ctx *ctx)
 		ok = damon_split_regions_of(
 			ctx, nr == ctx->last_nr_regions && nr < max / 3 ? 3 : 2);
 	ctx->last_nr_regions = nr;
-	DT_VERIFY(ctx);
 	return ok;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What must hold of a context at any time.  A build with DT_DEBUG looks after every step and
- * ends the program at the first thing that does not.
+ * What must hold of a context at any time.  A build with DT_DEBUG looks after every step
+ * of the main loop and ends the program at the first thing that does not.
  */
 #ifndef DT_VERIFY_H
 #define DT_VERIFY_H
