@@ -45,7 +45,7 @@ def record_episode(network: _core.Network, workload: str, budget: float) -> Epis
     """Run ``network`` on one simulated host."""
     config = EpisodeConfig(workloads=(bundled_workload(workload),))
     batch = SimBatch(config, 1)
-    observation = batch.begin(0, 0, _EPISODE_SEED, budget)[None]
+    observation = batch.begin(0, (0,), _EPISODE_SEED, (budget,))
     actions = np.zeros((1, NR_KNOBS), dtype=np.float32)
     columns = [_core.OBSERVATION_NAMES.index(name) for name in _HEAT]
     heat, rows = [], []

@@ -22,7 +22,7 @@ class TunerEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own type)
 
     def __init__(self, config: EpisodeConfig | None = None) -> None:
-        self._batch = SimBatch(config or EpisodeConfig(), 1)
+        self._batch = SimBatch.with_rows(config or EpisodeConfig(), 1)
         self.observation_space = observation_space()
         self.action_space = action_space()
         self.render_mode = None
@@ -34,7 +34,7 @@ class TunerEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         super().reset(seed=seed)
         if seed is not None:
             self._batch.seed(seed)
-        return self._batch.reset_host(0), {"budget": float(self._batch.budget[0])}
+        return self._batch.reset_host(0)[0], {"budget": float(self._batch.budget[0])}
 
     def step(
         self, action: NDArray[np.float32]

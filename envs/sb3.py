@@ -16,12 +16,12 @@ Indices = None | int | Iterable[int]
 
 
 class TunerVecEnv(VecEnv):
-    """``num_envs`` hosts stepped in one call, for agents of stable-baselines3."""
+    """``num_envs`` tenants stepped in one call, for agents of stable-baselines3."""
 
     def __init__(
         self, num_envs: int, config: EpisodeConfig | None = None, nr_threads: int = 1
     ) -> None:
-        self.batch = SimBatch(config or EpisodeConfig(), num_envs, nr_threads)
+        self.batch = SimBatch.with_rows(config or EpisodeConfig(), num_envs, nr_threads)
         self._actions: NDArray[np.float32] | None = None
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
@@ -54,15 +54,15 @@ class TunerVecEnv(VecEnv):
         self._lengths += 1
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         observations = result.observations
-        for host in map(int, np.flatnonzero(result.done)):
-            infos[host] = {
-                "terminal_observation": observations[host].copy(),
+        for row in map(int, np.flatnonzero(result.done)):
+            infos[row] = {
+                "terminal_observation": observations[row].copy(),
                 "TimeLimit.truncated": True,
-                "episode": {"r": self._returns[host], "l": int(self._lengths[host])},
+                "episode": {"r": self._returns[row], "l": int(self._lengths[row])},
             }
-            self._returns[host] = 0.0
-            self._lengths[host] = 0
-            observations[host] = self.batch.reset_host(host)
+        self._returns[result.done] = 0.0
+        self._lengths[result.done] = 0
+        self.batch.reset_ended(result.done, observations)
         return observations, result.rewards.astype(np.float32), result.done, infos
 
     def close(self) -> None:

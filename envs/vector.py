@@ -25,7 +25,7 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
     def __init__(
         self, num_envs: int = 1, config: EpisodeConfig | None = None, nr_threads: int = 1
     ) -> None:
-        self._batch = SimBatch(config or EpisodeConfig(), num_envs, nr_threads)
+        self._batch = SimBatch.with_rows(config or EpisodeConfig(), num_envs, nr_threads)
         self.num_envs = num_envs
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
@@ -57,9 +57,9 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
         if result.done.any():
             observations = observations.copy()
             final = np.full(self.num_envs, None, dtype=object)
-            for host in np.flatnonzero(result.done):
-                final[host] = result.observations[host]
-                observations[host] = self._batch.reset_host(int(host))
+            for row in np.flatnonzero(result.done):
+                final[row] = result.observations[row]
+            self._batch.reset_ended(result.done, observations)
             infos |= {"final_obs": final, "_final_obs": result.done}
         terminated = np.zeros(self.num_envs, dtype=np.bool_)
         return observations, result.rewards, terminated, result.done, infos

@@ -54,8 +54,11 @@ def evaluate(
     results = []
     for name, contender in contenders.items():
         batch = SimBatch(config, len(grid), nr_threads)
-        observations = np.stack(
-            [batch.begin(i, w, _episode_seed(seed), budget) for i, (w, seed) in enumerate(grid)]
+        observations = np.concatenate(
+            [
+                batch.begin(i, (w,), _episode_seed(seed), (budget,))
+                for i, (w, seed) in enumerate(grid)
+            ]
         )
         truth, breaches = _run(batch, contender, observations, on_step)
         total = outcome(truth)

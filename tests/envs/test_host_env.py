@@ -40,7 +40,7 @@ def test_a_host_gives_the_observations_of_the_batch() -> None:
     env = HostEnv(CountedHost, budget=0.02)
     batch = SimBatch(EpisodeConfig(workloads=(bundled_workload("phases"),)), 1)
     first, _ = env.reset()
-    assert np.array_equal(first, batch.begin(0, 0, 5, 0.02))
+    assert np.array_equal(first, batch.begin(0, (0,), 5, (0.02,))[0])
     for action in np.random.default_rng(0).uniform(-1, 1, (20, 2)).astype(np.float32):
         observation, _, _, _, info = env.step(action)
         result = batch.step(action[None])
