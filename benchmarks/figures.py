@@ -13,9 +13,10 @@ def measure(
 ) -> Sequence[Figure]:
     """Measure ``group``, a choice of ``damon-tuner figures``; ``reuse`` reads an earlier demo."""
     if group == "sim":
-        from damon_tuner.benchmarks.speed import sim_figures
+        from damon_tuner.benchmarks.speed import env_figures, sim_figures
+        from damon_tuner.benchmarks.speed_train import train_figures
 
-        return sim_figures()
+        return [*sim_figures(), *env_figures(), *train_figures()]
     if group == "env":
         from damon_tuner.benchmarks.speed import env_figures
 

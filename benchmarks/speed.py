@@ -1,49 +1,131 @@
-"""How fast the simulator and the environments are."""
+"""How fast the simulator, the environments and training are.
+
+One core's speed is measured in CPU time of the process, which on a shared machine varies less than
+what a clock shows. Two things are compared in turns within one run, as ratios.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
 from damon_tuner import _core
 from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.envs import EpisodeConfig, TunerVectorEnv
-from damon_tuner.envs.workload_file import bundled_workload
+from damon_tuner.envs.batch import NR_KNOBS
+from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme
 from damon_tuner.policies.decision import MONITORING
 
-_RUNS = 5
+_RUNS = 7
 _HOSTS = 64
+_GIB = 1 << 30
+
+# A scheme with everything that costs time: a size quota, and priorities to fill it by.
+_SCHEME = Scheme(
+    action=Action.PAGEOUT,
+    pattern=AccessPattern(min_sz_bytes=4096, max_nr_accesses=0, min_age=100),
+    quota=Quota(sz_bytes=4 << 20, reset_interval_ms=1_000, weight_age_permille=1_000),
+)
+
+
+def _batch(
+    nr_hosts: int,
+    seed: int,
+    *,
+    nr_threads: int = 1,
+    sampler: Literal["binomial", "per-check"] = "binomial",
+    footprint_bytes: float | None = None,
+) -> _core.Batch:
+    """Hosts that have settled: at most 200 regions each, at the kernel's intervals."""
+    batch = _core.Batch(
+        nr_hosts, nr_threads, 5_000, 100_000, 10, MONITORING.max_nr_regions, sampler
+    )
+    size = (footprint_bytes, footprint_bytes) if footprint_bytes else None
+    spec = _core.Spec("phases", {"footprint_bytes": size} if size else {})
+    for host in range(nr_hosts):
+        batch.reset(host, spec, seed * nr_hosts + host, 1.0)
+        batch.set_schemes(host, (_SCHEME,))
+    batch.step(None, 20_000_000)
+    return batch
 
 
 def sim_figures() -> list[Figure]:
-    """Region aggregations a second of one core, at 200 regions."""
-    rates, regions = [], []
+    """One core: sampling, merge, split and schemes together, and what that makes of time."""
+    ns, regions = [], []
     for run in range(_RUNS):
-        batch = _core.Batch(8, 1, 5_000, 100_000, 10, MONITORING.max_nr_regions)
-        spec = bundled_workload("phases").spec()
-        for host in range(8):
-            batch.reset(host, spec, run * 8 + host, 1.0)
-        batch.step(None, 20_000_000)
+        batch = _batch(8, run)
         before = batch.region_aggregations()
-        elapsed_s = _time(lambda batch=batch: batch.step(None, 100_000_000))  # type: ignore[misc]
+        elapsed_s = _cpu_s(lambda batch=batch: batch.step(None, 60_000_000))  # type: ignore[misc]
         done = batch.region_aggregations() - before
-        rates.append(done / elapsed_s)
-        regions.append(done / (8 * 1_000))
+        ns.append(elapsed_s / done * 1e9)
+        regions.append(done / (8 * 600))
+    about = {"mean_regions": round(float(np.mean(regions))), "clock": "CPU time"}
     return [
-        repeated(
-            "sim.region_aggregations_per_s",
-            rates,
-            "1/s",
-            mean_regions=round(float(np.mean(regions))),
-            max_regions=MONITORING.max_nr_regions,
-        )
+        repeated("sim.ns_per_region_aggregation", ns, "ns", **about),
+        repeated("sim.region_aggregations_per_s", [1e9 / x for x in ns], "1/s", **about),
+        _speedup_over_reference(),
+        _simulated_s_per_s(),
+        _cost_growth(),
+        _thread_speedup(),
     ]
 
 
+def _speedup_over_reference() -> Figure:
+    """The sampler that draws windows, against the one that makes every check."""
+
+    def ratio(run: int) -> float:
+        fast, reference = _batch(4, run), _batch(4, run, sampler="per-check")
+        return _cpu_s(lambda: reference.step(None, 10_000_000)) / _cpu_s(
+            lambda: fast.step(None, 10_000_000)
+        )
+
+    return repeated("sim.speedup_over_reference", [ratio(run) for run in range(_RUNS)], "x")
+
+
+def _simulated_s_per_s() -> Figure:
+    seconds = []
+    for run in range(_RUNS):
+        batch = _batch(1, run, footprint_bytes=64.0 * _GIB)
+        seconds.append(200.0 / _cpu_s(lambda batch=batch: batch.step(None, 200_000_000)))  # type: ignore[misc]
+    return repeated("sim.simulated_s_per_s", seconds, "1", footprint_gib=64, clock="CPU time")
+
+
+def _cost_growth() -> Figure:
+    """Time of a region's aggregation on a host of 4 TiB over that on one of 64 GiB."""
+
+    def ns(footprint_gib: int, run: int) -> float:
+        batch = _batch(4, run, footprint_bytes=float(footprint_gib * _GIB))
+        before = batch.region_aggregations()
+        elapsed_s = _cpu_s(lambda: batch.step(None, 40_000_000))
+        return elapsed_s / (batch.region_aggregations() - before)
+
+    ratios = [ns(4096, run) / ns(64, run) for run in range(_RUNS)]
+    return repeated("sim.cost_growth", ratios, "x", from_gib=64, to_gib=4096)
+
+
+def _thread_speedup() -> Figure:
+    def ratio(run: int) -> float:
+        one, two = _batch(16, run), _batch(16, run, nr_threads=2)
+        # in turns and each at its best: what else runs on the machine disturbs both
+        times = [
+            (
+                _wall_s(lambda: one.step(None, 5_000_000)),
+                _wall_s(lambda: two.step(None, 5_000_000)),
+            )
+            for _ in range(5)
+        ]
+        return min(a for a, _ in times) / min(b for _, b in times)
+
+    return repeated(
+        "sim.thread_speedup", [ratio(run) for run in range(_RUNS)], "x", threads=2, hosts=16
+    )
+
+
 def env_figures() -> list[Figure]:
-    """Steps a second of the vector environment: 64 hosts, 2 threads, a 1 s control interval."""
+    """The vector environment: 64 hosts, 2 threads, a 1 s control interval."""
     steps = 100
     env = TunerVectorEnv(_HOSTS, EpisodeConfig(interval_s=1.0), nr_threads=2)
     env.reset(seed=0)
@@ -55,11 +137,43 @@ def env_figures() -> list[Figure]:
             env.step(actions)
 
     run()
-    rates = [steps * _HOSTS / _time(run) for _ in range(_RUNS)]
-    return [repeated("env.steps_per_s", rates, "1/s", hosts=_HOSTS, threads=2, interval_s=1.0)]
+    rates = [steps * _HOSTS / _wall_s(run) for _ in range(_RUNS)]
+    return [
+        repeated("env.steps_per_s", rates, "1/s", hosts=_HOSTS, threads=2, interval_s=1.0),
+        _python_us_per_host(),
+    ]
 
 
-def _time(work: Callable[[], None]) -> float:
+def _python_us_per_host() -> Figure:
+    """What a step of the environment takes beside the simulator's own, in turns with that."""
+    env = TunerVectorEnv(_HOSTS, EpisodeConfig(interval_s=0.1, episode_s=1e6))
+    env.reset(seed=0)
+    batch = env.batch
+    observations = np.zeros((batch.nr_rows, len(_core.OBSERVATION_NAMES)), dtype=np.float32)
+    truth = np.zeros((batch.nr_rows, len(_core.TRUTH_NAMES)))
+    actions = np.zeros((batch.nr_rows, NR_KNOBS), dtype=np.float32)
+    steps = 500
+
+    def whole() -> None:
+        for _ in range(steps):
+            env.step(actions)
+
+    def simulator() -> None:
+        for _ in range(steps):
+            batch.core.step(actions, 100_000, observations, truth)
+
+    whole()
+    us = [(_cpu_s(whole) - _cpu_s(simulator)) / (steps * _HOSTS) * 1e6 for _ in range(_RUNS)]
+    return repeated("env.python_us_per_host", us, "us", hosts=_HOSTS, clock="CPU time")
+
+
+def _cpu_s(work: Callable[[], None]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def _wall_s(work: Callable[[], None]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started

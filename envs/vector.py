@@ -25,7 +25,7 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
     def __init__(
         self, num_envs: int = 1, config: EpisodeConfig | None = None, nr_threads: int = 1
     ) -> None:
-        self._batch = SimBatch.with_rows(config or EpisodeConfig(), num_envs, nr_threads)
+        self.batch = SimBatch.with_rows(config or EpisodeConfig(), num_envs, nr_threads)
         self.num_envs = num_envs
         self.single_observation_space = observation_space()
         self.single_action_space = action_space()
@@ -40,18 +40,18 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
         if isinstance(seed, list):
             raise ValueError("give one seed for all hosts, not a list: it determines each of them")
         if seed is not None:
-            self._batch.seed(seed)
-        return self._batch.reset(), {"budget": self._batch.budget.copy()}
+            self.batch.seed(seed)
+        return self.batch.reset(), {"budget": self.batch.budget.copy()}
 
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[Observations, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """Run one control interval on every host."""
-        result = self._batch.step(actions)
+        result = self.batch.step(actions)
         infos: dict[str, Any] = {
             "saving": result.outcome.saving,
             "slowdown": result.outcome.slowdown,
-            "budget": self._batch.budget.copy(),
+            "budget": self.batch.budget.copy(),
         }
         observations = result.observations
         if result.done.any():
@@ -59,7 +59,7 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
             final = np.full(self.num_envs, None, dtype=object)
             for row in np.flatnonzero(result.done):
                 final[row] = result.observations[row]
-            self._batch.reset_ended(result.done, observations)
+            self.batch.reset_ended(result.done, observations)
             infos |= {"final_obs": final, "_final_obs": result.done}
         terminated = np.zeros(self.num_envs, dtype=np.bool_)
         return observations, result.rewards, terminated, result.done, infos

@@ -14,7 +14,7 @@ import stable_baselines3
 import torch
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from tqdm import tqdm
 
 import damon_tuner
@@ -71,18 +71,14 @@ class _Progress(BaseCallback):
         self._bar.close()
 
 
-def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
-    """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
+def new_agent(config: TrainConfig, env: VecEnv) -> tuple[PPO, VecNormalize]:
+    """An untrained agent on ``env``, and the normaliser between them."""
     torch.set_num_threads(config.torch_threads)
     random.seed(config.seed)
-    env = VecNormalize(
-        TunerVecEnv(config.nr_hosts, config.episodes, config.nr_threads),
-        gamma=config.gamma,
-        clip_obs=config.clip_obs,
-    )
+    normalised = VecNormalize(env, gamma=config.gamma, clip_obs=config.clip_obs)
     agent = PPO(
         "MlpPolicy",
-        env,
+        normalised,
         learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
         n_steps=config.rollout_steps,
         batch_size=config.batch_size,
@@ -93,6 +89,14 @@ def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
         policy_kwargs={"net_arch": list(config.hidden), "log_std_init": config.log_std_init},
         seed=config.seed,
         device="cpu",
+    )
+    return agent, normalised
+
+
+def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
+    """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
+    agent, env = new_agent(
+        config, TunerVecEnv(config.nr_hosts, config.episodes, config.nr_threads)
     )
     progress = _Progress(config.total_steps, quiet)
     agent.learn(config.total_steps, callback=progress)

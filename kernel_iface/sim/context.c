@@ -134,22 +134,24 @@ uint32_t context_draw(struct context *c, double p, uint64_t nr)
 	return p > 0.5 ? (uint32_t)nr - hits : hits;
 }
 
-/* The reference: look at one page of the region at each sample. */
-static uint32_t check_one_by_one(struct context *c, const struct heat *heat,
-				 const struct address_map *map, const struct damon_region *r,
-				 uint64_t nr)
+/*
+ * The reference: look at one page of the region at each sample.  It asks memory itself, so that it
+ * tells as well whether what the fast way adds up is what memory holds.
+ */
+static uint32_t check_one_by_one(struct context *c, const struct address_map *map,
+				 const struct damon_region *r, uint64_t nr)
 {
 	struct rng *rng = &c->kdamond.ctx.rng;
 	uint32_t hits = 0;
 
 	for (uint64_t k = 0; k < nr; k++) {
 		const uint64_t addr = r->start + rng_below(rng, region_sz(r));
+		size_t block;
 
 		if (addr < map->start || addr >= map->end)
 			continue;
-		hits += rng_unit(rng) <
-			heat->blocks[(size_t)((double)(addr - map->start) *
-					      map->blocks_per_byte)].value;
+		block = (size_t)((double)(addr - map->start) * map->blocks_per_byte);
+		hits += rng_unit(rng) < map->seen(c, r->target, block);
 	}
 	return hits;
 }
@@ -219,7 +221,7 @@ void context_check(struct context *c, const struct heat *heat, const struct addr
 	for (size_t i = 0; i < nr; i++)
 		if (c->sampler == SAMPLER_PER_CHECK)
 			regions[i].nr_accesses +=
-				check_one_by_one(c, heat, map, &regions[i], nr_samples);
+				check_one_by_one(c, map, &regions[i], nr_samples);
 		else
 			check_part(c, heat, map, &regions[i], nr_samples);
 }

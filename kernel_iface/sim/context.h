@@ -58,6 +58,8 @@ struct address_map {
 	uint64_t start;
 	uint64_t end;
 	double blocks_per_byte;
+	/* P(a page of @block is seen accessed in one sample), asked of memory and not of its sums */
+	double (*seen)(const struct context *context, uint32_t target, size_t block);
 };
 
 /*

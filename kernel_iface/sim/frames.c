@@ -51,14 +51,19 @@ static enum tier tier_of(const struct frames *f, size_t frame)
 	return frame < f->nr_fast ? TIER_FAST : TIER_SLOW;
 }
 
-static void show_frame(struct frames *f, size_t frame, struct frame_view *view)
+double frames_seen(const struct frames *f, size_t frame, double sample_s)
 {
 	const enum tier tier = tier_of(f, frame);
 	double heat = 0.0;
 
 	for (uint32_t o = f->first[frame]; o != NOBODY; o = f->occupants[o].next[tier])
-		heat += heat_in_frame(f, o, tier, view->sample_s);
-	heat_set(&view->heat, frame, fmin(heat, 1.0));
+		heat += heat_in_frame(f, o, tier, sample_s);
+	return fmin(heat, 1.0);
+}
+
+static void show_frame(struct frames *f, size_t frame, struct frame_view *view)
+{
+	heat_set(&view->heat, frame, frames_seen(f, frame, view->sample_s));
 }
 
 static void update_frame(struct frames *f, size_t frame)

@@ -55,6 +55,8 @@ struct frames {
 bool frames_init(struct frames *frames, struct memory *const *memories, size_t nr,
 		 size_t nr_views);
 void frames_destroy(struct frames *frames);
+/* P(a page of the frame is seen accessed within @sample_s). */
+double frames_seen(const struct frames *frames, size_t frame, double sample_s);
 /* See the frames at another sampling interval. */
 void frames_set_sample_us(struct frames *frames, size_t view, uint64_t sample_us);
 /* A block's place or heat may have changed. */

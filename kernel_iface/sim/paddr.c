@@ -74,6 +74,12 @@ static void check_probes(struct context *c, struct damon_region *r, double start
 
 /* ---- operations ---- */
 
+static double seen(const struct context *c, uint32_t target, size_t frame)
+{
+	(void)target;
+	return frames_seen(c->frames, frame, (double)c->kdamond.ctx.attrs.sample_us * 1e-6);
+}
+
 static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 {
 	struct context *c = data;
@@ -81,7 +87,7 @@ static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 	const double frame_bytes = f->pages_per_frame * DT_PAGE_BYTES;
 	const struct address_map map = {
 		PADDR_START, PADDR_START + (uint64_t)((double)f->nr_frames * frame_bytes),
-		1.0 / frame_bytes
+		1.0 / frame_bytes, seen
 	};
 
 	context_look(c);

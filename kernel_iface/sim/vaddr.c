@@ -10,6 +10,12 @@ static const struct tenant *tenant_of(const struct context *c, uint32_t target)
 	return &c->world->tenants[c->spec.targets[target]];
 }
 
+static double seen(const struct context *c, uint32_t target, size_t block)
+{
+	return memory_seen(&tenant_of(c, target)->memory, block,
+			   (double)c->kdamond.ctx.attrs.sample_us * 1e-6);
+}
+
 static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 {
 	struct context *c = data;
@@ -21,7 +27,7 @@ static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 	for (uint32_t t = 0; t < c->spec.nr_targets; t++) {
 		const struct tenant *tenant = tenant_of(c, t);
 		const struct address_map map = { tenant->ranges[2], tenant->ranges[3],
-						 tenant->memory.blocks_per_byte };
+						 tenant->memory.blocks_per_byte, seen };
 		const size_t end = damon_first_region(ctx, t + 1);
 
 		context_check(c, &c->heat[t], &map, &ctx->regions[first], end - first, nr);
