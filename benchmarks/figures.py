@@ -27,6 +27,10 @@ def measure(
 
         network = load_policy(policy).network()
         return score_figures(run_score(network, budget=budget, seeds=seeds, nr_threads=threads))
+    if group == "field":
+        from damon_tuner.benchmarks.field import field_figures
+
+        return field_figures(threads)
     if group == "calibrate":
         from damon_tuner.benchmarks.calibrate import calibrate_figures
 

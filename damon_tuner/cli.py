@@ -263,7 +263,9 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands, "figures", "measure, and print one JSON object a line for each figure"
     )
     parser.add_argument(
-        "group", choices=("sim", "env", "score", "kernel", "calibrate"), help="what to measure"
+        "group",
+        choices=("sim", "env", "score", "kernel", "calibrate", "field"),
+        help="what to measure",
     )
     parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     parser.add_argument(
