@@ -19,7 +19,9 @@ from damon_tuner.envs.batch import NR_KNOBS
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme
 from damon_tuner.policies.decision import MONITORING
 
-_RUNS = 7
+RUNS = 7
+"""How often each is measured."""
+
 _HOSTS = 64
 _GIB = 1 << 30
 
@@ -52,10 +54,10 @@ def _batch(
     return batch
 
 
-def sim_figures() -> list[Figure]:
+def sim_figures(runs: int = RUNS) -> list[Figure]:
     """One core: sampling, merge, split and schemes together, and what that makes of time."""
     ns, regions = [], []
-    for run in range(_RUNS):
+    for run in range(runs):
         batch = _batch(8, run)
         before = batch.region_aggregations()
         elapsed_s = _cpu_s(lambda batch=batch: batch.step(None, 60_000_000))  # type: ignore[misc]
@@ -66,14 +68,14 @@ def sim_figures() -> list[Figure]:
     return [
         repeated("sim.ns_per_region_aggregation", ns, "ns", **about),
         repeated("sim.region_aggregations_per_s", [1e9 / x for x in ns], "1/s", **about),
-        _speedup_over_reference(),
-        _simulated_s_per_s(),
-        _cost_growth(),
-        _thread_speedup(),
+        _speedup_over_reference(runs),
+        _simulated_s_per_s(runs),
+        _cost_growth(runs),
+        _thread_speedup(runs),
     ]
 
 
-def _speedup_over_reference() -> Figure:
+def _speedup_over_reference(runs: int) -> Figure:
     """The sampler that draws windows, against the one that makes every check."""
 
     def ratio(run: int) -> float:
@@ -82,18 +84,18 @@ def _speedup_over_reference() -> Figure:
             lambda: fast.step(None, 10_000_000)
         )
 
-    return repeated("sim.speedup_over_reference", [ratio(run) for run in range(_RUNS)], "x")
+    return repeated("sim.speedup_over_reference", [ratio(run) for run in range(runs)], "x")
 
 
-def _simulated_s_per_s() -> Figure:
+def _simulated_s_per_s(runs: int) -> Figure:
     seconds = []
-    for run in range(_RUNS):
+    for run in range(runs):
         batch = _batch(1, run, footprint_bytes=64.0 * _GIB)
         seconds.append(200.0 / _cpu_s(lambda batch=batch: batch.step(None, 200_000_000)))  # type: ignore[misc]
     return repeated("sim.simulated_s_per_s", seconds, "1", footprint_gib=64, clock="CPU time")
 
 
-def _cost_growth() -> Figure:
+def _cost_growth(runs: int) -> Figure:
     """Time of a region's aggregation on a host of 4 TiB over that on one of 64 GiB."""
 
     def ns(footprint_gib: int, run: int) -> float:
@@ -102,11 +104,11 @@ def _cost_growth() -> Figure:
         elapsed_s = _cpu_s(lambda: batch.step(None, 40_000_000))
         return elapsed_s / (batch.region_aggregations() - before)
 
-    ratios = [ns(4096, run) / ns(64, run) for run in range(_RUNS)]
+    ratios = [ns(4096, run) / ns(64, run) for run in range(runs)]
     return repeated("sim.cost_growth", ratios, "x", from_gib=64, to_gib=4096)
 
 
-def _thread_speedup() -> Figure:
+def _thread_speedup(runs: int) -> Figure:
     def ratio(run: int) -> float:
         one, two = _batch(16, run), _batch(16, run, nr_threads=2)
         # in turns and each at its best: what else runs on the machine disturbs both
@@ -120,11 +122,11 @@ def _thread_speedup() -> Figure:
         return min(a for a, _ in times) / min(b for _, b in times)
 
     return repeated(
-        "sim.thread_speedup", [ratio(run) for run in range(_RUNS)], "x", threads=2, hosts=16
+        "sim.thread_speedup", [ratio(run) for run in range(runs)], "x", threads=2, hosts=16
     )
 
 
-def env_figures() -> list[Figure]:
+def env_figures(runs: int = RUNS) -> list[Figure]:
     """The vector environment: 64 hosts, 2 threads, a 1 s control interval."""
     steps = 100
     env = TunerVectorEnv(_HOSTS, EpisodeConfig(interval_s=1.0), nr_threads=2)
@@ -137,14 +139,14 @@ def env_figures() -> list[Figure]:
             env.step(actions)
 
     run()
-    rates = [steps * _HOSTS / _wall_s(run) for _ in range(_RUNS)]
+    rates = [steps * _HOSTS / _wall_s(run) for _ in range(runs)]
     return [
         repeated("env.steps_per_s", rates, "1/s", hosts=_HOSTS, threads=2, interval_s=1.0),
-        _python_us_per_host(),
+        _python_us_per_host(runs),
     ]
 
 
-def _python_us_per_host() -> Figure:
+def _python_us_per_host(runs: int) -> Figure:
     """What a step of the environment takes beside the simulator's own, in turns with that."""
     env = TunerVectorEnv(_HOSTS, EpisodeConfig(interval_s=0.1, episode_s=1e6))
     env.reset(seed=0)
@@ -163,7 +165,7 @@ def _python_us_per_host() -> Figure:
             batch.core.step(actions, 100_000, observations, truth)
 
     whole()
-    us = [(_cpu_s(whole) - _cpu_s(simulator)) / (steps * _HOSTS) * 1e6 for _ in range(_RUNS)]
+    us = [(_cpu_s(whole) - _cpu_s(simulator)) / (steps * _HOSTS) * 1e6 for _ in range(runs)]
     return repeated("env.python_us_per_host", us, "us", hosts=_HOSTS, clock="CPU time")
 
 

@@ -15,7 +15,6 @@ from damon_tuner.envs.sb3 import TunerVecEnv
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.train import new_agent
 
-_RUNS = 5
 _ROLLOUTS = 2
 
 
@@ -47,11 +46,11 @@ class IdleVecEnv(TunerVecEnv):
         return observations, rewards, done, [{} for _ in range(nr)]
 
 
-def train_figures() -> list[Figure]:
+def train_figures(runs: int = 5) -> list[Figure]:
     """PPO's frames a second over those of the same PPO on an environment that does nothing."""
     config = TrainConfig()
     rates: dict[type[TunerVecEnv], list[float]] = {TunerVecEnv: [], IdleVecEnv: []}
-    for _ in range(_RUNS):
+    for _ in range(runs):
         for kind, of_kind in rates.items():
             of_kind.append(_frames_per_s(config, kind))
     simulated, idle = rates[TunerVecEnv], rates[IdleVecEnv]
