@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
             cpus=options.cpus,
             swap_bytes=int(options.swap_gib * _GIB),
             swap_algorithm=options.swap_algorithm,
+            counted_clock=options.counted_clock,
             kernel_args=tuple(options.kernel_arg),
         )
     except ValueError as error:
@@ -98,6 +99,11 @@ def _parser() -> argparse.ArgumentParser:
         choices=SWAP_ALGORITHMS,
         default=usual.swap_algorithm,
         help="default %(default)s",
+    )
+    add(
+        "--counted-clock",
+        action="store_true",
+        help="time is the number of instructions executed, whatever this machine's clock says",
     )
     add(
         "--kernel-arg",

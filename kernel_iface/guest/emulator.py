@@ -69,7 +69,7 @@ def emulator_command(
     """
     command = ["setpriv", "--pdeathsig", "KILL", emulator, "-nodefaults", "-no-user-config"]
     command += ["-display", "none", "-no-reboot"]
-    command += ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"]
+    command += ["-machine", "q35", *_clock(spec), "-cpu", "max"]
     command += ["-smp", str(spec.cpus), "-m", f"{spec.memory_bytes >> 20}M"]
     command += ["-kernel", str(files.kernel), "-initrd", str(files.initrd)]
     command += ["-append", _kernel_command_line(spec)]
@@ -84,6 +84,13 @@ def emulator_command(
         command += ["-chardev", f"file,id={name},path={path}"]
         command += ["-device", f"virtserialport,nr={number},chardev={name},name={name}"]
     return command
+
+
+def _clock(spec: GuestSpec) -> list[str]:
+    if not spec.counted_clock:
+        return ["-accel", "tcg,thread=multi"]
+    # one instruction is one nanosecond; where every CPU sleeps, time jumps to the next timer
+    return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
 
 
 def _kernel_command_line(spec: GuestSpec) -> str:

@@ -21,6 +21,10 @@ class GuestSpec:
     swap_bytes: int = 0
     """Size of the zram swap, counted before compression; 0 is no swap."""
     swap_algorithm: str = "lz4"
+    counted_clock: bool = False
+    """Time is the number of instructions executed, a nanosecond each, and not this machine's
+    clock: however busy this machine is, and however slow the emulator, the guest's timers are
+    on time. It runs on one thread, which makes a guest with more than one CPU slower."""
     kernel_args: tuple[str, ...] = ()
     """Further words of the kernel command line; the last one of a name wins."""
 
