@@ -1,0 +1,1 @@
+"""How close the simulator comes to real DAMON: recordings of a real kernel, and the distances."""
