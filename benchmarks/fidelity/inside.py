@@ -86,7 +86,7 @@ class UserGoal:
     _QUOTA = _KDAMOND / "contexts/0/schemes/0/quotas"
 
     def __init__(self) -> None:
-        self._value: int | None = None
+        self.value = -1
         (self._QUOTA / "goals/nr_goals").write_text("1")
         self._goal = self._QUOTA / "goals/0"
         (self._goal / "target_metric").write_text("user_input")
@@ -96,10 +96,10 @@ class UserGoal:
     def set_for(self, elapsed_s: float) -> None:
         """Tell the kernel the value for this moment, unless it has it."""
         value = [value for at_s, value in GOAL_VALUES if at_s <= elapsed_s][-1]
-        if value != self._value:
+        if value != self.value:
             (self._goal / "current_value").write_text(str(value))
             (_KDAMOND / "state").write_text("commit_schemes_quota_goals")
-        self._value = value
+        self.value = value
 
 
 def record(job: Job, files: Path, out: Path) -> None:
@@ -167,7 +167,10 @@ def _watch(
         pages.extend(trace.pages())
         if goal:
             goal.set_for((time.monotonic_ns() - start_ns) * 1e-9)
-        samples.append({"time_ns": time.monotonic_ns(), **_memory_of(load.pid)})
+        value = goal.value if goal else 0
+        samples.append(
+            {"time_ns": time.monotonic_ns(), **_memory_of(load.pid), "goal_value": value}
+        )
     return samples, pages
 
 

@@ -96,7 +96,7 @@ class Recording:
     stats: NDArray[np.float64]
     """Rows (time, bytes tried, bytes applied, times over quota) of scheme 0."""
     samples: NDArray[np.float64]
-    """Rows (time, resident bytes, swapped bytes, major faults) of the load."""
+    """Rows (time, resident bytes, swapped bytes, major faults, value of the user's goal)."""
 
     @property
     def sample_s(self) -> float:
@@ -157,7 +157,7 @@ def save(recording: Recording, path: Path) -> None:
         "runs": recording.runs,
         "esz": recording.esz * [1e6, 1],
         "stats": recording.stats * [1e6, 1, 1, 1],
-        "samples": recording.samples * [1e6, 1 / PAGE_BYTES, 1 / PAGE_BYTES, 1],
+        "samples": recording.samples * [1e6, 1 / PAGE_BYTES, 1 / PAGE_BYTES, 1, 1],
     }
     columns = {
         name: np.ascontiguousarray(np.rint(value).T).astype(_TYPES[name])
@@ -192,7 +192,7 @@ def load(path: Path) -> Recording:
         columns["runs"].T.astype(np.int64),
         columns["esz"].T * [1e-6, 1],
         columns["stats"].T * [1e-6, 1, 1, 1],
-        columns["samples"].T * [1e-6, PAGE_BYTES, PAGE_BYTES, 1],
+        columns["samples"].T * [1e-6, PAGE_BYTES, PAGE_BYTES, 1, 1],
     )
 
 
@@ -277,7 +277,8 @@ def _samples(samples: Sequence[Mapping[str, int]], origin_ns: int) -> NDArray[np
             s["resident_bytes"],
             s["swapped_bytes"],
             s["major_faults"],
+            s["goal_value"],
         ]
         for s in samples
     ]
-    return np.array(rows, dtype=np.float64).reshape(-1, 4)
+    return np.array(rows, dtype=np.float64).reshape(-1, 5)

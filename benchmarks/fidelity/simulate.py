@@ -82,7 +82,7 @@ def _places(recording: Recording, start: float, end: float) -> list[tuple[float,
 def simulate(recording: Recording, seed: int) -> Series:
     """Monitor the recorded load in the simulator, for as long as it was recorded."""
     start, end = compared(recording)
-    host = SimHost(_spec(recording), seed=seed, attrs=attrs_of(recording))
+    host = sim_host(recording, seed)
     host.start([OBSERVER])
     found = []
     for _ in recording.time_s:
@@ -96,6 +96,11 @@ def simulate(recording: Recording, seed: int) -> Series:
         time_s,
         [regions for _, regions in found],
     )
+
+
+def sim_host(recording: Recording, seed: int) -> SimHost:
+    """A simulated host with the recorded load, monitored as the kernel was."""
+    return SimHost(_spec(recording), seed=seed, attrs=attrs_of(recording))
 
 
 def recorded(recording: Recording) -> Series:
