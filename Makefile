@@ -13,10 +13,10 @@ TRAIN_READY := $(VENV)/.train
 DEV_READY := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune test lint types sanitize kernel-demo kernel-tests figures pretrained clean
+.PHONY: help tune test lint types sanitize kernel-demo fidelity-recordings kernel-tests figures pretrained clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 tune: $(TRAIN_READY) ## train a policy, compare it with static ones, write out/report.html
 	$(BIN)/damon-tuner tune --out out
@@ -37,11 +37,14 @@ sanitize: $(DEV_READY) ## run the tests of the C code with address and undefined
 kernel-demo: $(TRAIN_READY) ## policies on a real process in a real kernel: about 17 minutes
 	$(BIN)/damon-tuner kernel-demo --out out/kernel-demo
 
+fidelity-recordings: $(TRAIN_READY) ## record real DAMON in a real kernel again: about an hour
+	$(BIN)/damon-tuner fidelity record
+
 kernel-tests: $(DEV_READY) ## only the tests that boot the real kernel
 	$(BIN)/python -m pytest tests/guest -m guest -v
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
-	@for group in sim env score kernel calibrate; do $(BIN)/damon-tuner figures $$group || exit 1; done
+	@for group in sim env score kernel calibrate field fidelity; do $(BIN)/damon-tuner figures $$group || exit 1; done
 
 pretrained: $(TRAIN_READY) ## train the policy that is shipped again
 	$(BIN)/damon-tuner train --out out/pretrained --steps 1500000

@@ -21,6 +21,10 @@ def measure(
         from damon_tuner.benchmarks.speed import env_figures
 
         return env_figures()
+    if group == "fidelity":
+        from damon_tuner.benchmarks.fidelity.compare import fidelity_figures
+
+        return fidelity_figures()
     if group == "score":
         from damon_tuner.benchmarks.score import run_score, score_figures
         from damon_tuner.policies.policy_file import load_policy

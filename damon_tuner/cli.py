@@ -18,6 +18,7 @@ from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
 if TYPE_CHECKING:
     from damon_tuner.benchmarks.score import WorkloadSets
 
+GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity")
 PRETRAINED = Path(__file__).parent / "policies" / "pretrained" / "reclaim.safetensors"
 
 
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_calibrate(commands)
     _add_figures(commands)
     _add_workload(commands)
+    _add_fidelity(commands)
     return parser
 
 
@@ -262,11 +264,7 @@ def _add_figures(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser = _command(
         commands, "figures", "measure, and print one JSON object a line for each figure"
     )
-    parser.add_argument(
-        "group",
-        choices=("sim", "env", "score", "kernel", "calibrate", "field"),
-        help="what to measure",
-    )
+    parser.add_argument("group", choices=GROUPS, help="what to measure")
     parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
     parser.add_argument(
         "--reuse",
@@ -302,6 +300,39 @@ def _show_workload(args: argparse.Namespace) -> None:
         print(args.out)
     else:
         print(heatmap.text())
+
+
+def _add_fidelity(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "fidelity",
+        "record real DAMON in an emulated kernel, or draw it beside the simulator",
+        "The distances are printed by damon-tuner figures fidelity.",
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    record = _command(
+        verbs, "record", "make the recordings of a real kernel again, each in a guest of its own"
+    )
+    record.add_argument("names", nargs="*", metavar="NAME", help="only these, as stairs.vaddr.1")
+    record.add_argument("--out", type=Path, help="folder (default: where the project has them)")
+    record.set_defaults(run=_fidelity_record)
+    plot = _command(verbs, "plot", "draw heat maps of the kernel and the simulator, side by side")
+    plot.add_argument("--out", type=Path, default=Path("out/fidelity"), help="folder")
+    plot.set_defaults(run=_fidelity_plot)
+
+
+def _fidelity_record(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.fidelity.golden import GOLDEN
+    from damon_tuner.benchmarks.fidelity.record import record
+
+    record(args.out or GOLDEN, args.names)
+
+
+def _fidelity_plot(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.fidelity.plot import draw_all
+
+    for path in draw_all(args.out):
+        print(path)
 
 
 def _train(args: argparse.Namespace) -> None:

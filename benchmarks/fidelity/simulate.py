@@ -33,7 +33,7 @@ def window_share(recording: Recording) -> float:
     what kdamond works of an interval, half is behind the page's check and before its next
     preparation. Under emulation that is not nothing.
     """
-    asked_s = recording.about["sample_us"] * 1e-6 + TIMER_SLACK_S
+    asked_s = float(recording.about["sample_us"]) * 1e-6 + TIMER_SLACK_S
     return 1.0 - max(recording.sample_s - asked_s, 0.0) / 2.0 / recording.sample_s
 
 
@@ -89,7 +89,7 @@ def simulate(recording: Recording, seed: int) -> Series:
         host.advance(host_intervals(recording).aggr_us * 1e-6)
         found.append(_reported(host.snapshot(), recording))
     intervals_s = host_intervals(recording).aggr_us * 1e-6
-    time_s = intervals_s * np.arange(1, len(found) + 1)
+    time_s = np.arange(1, len(found) + 1, dtype=np.float64) * intervals_s
     return Series(
         (end - start) // PAGE_BYTES,
         np.array([nr for nr, _ in found]),
