@@ -120,7 +120,7 @@ def record(job: Job, files: Path, out: Path) -> None:
                 started_ns = time.monotonic_ns()
                 os.kill(load.pid, signal.SIGUSR1)
                 kdamond = int((_KDAMOND / "pid").read_text())
-                samples, pages = _watch(job.seconds, trace, load, goal)
+                samples, pages = _watch(job, trace, load, goal)
                 cpu_s = _cpu_s(kdamond)
                 if operations is Operations.VADDR:
                     _require_sight(job, load, trace, pages, kdamond)
@@ -155,15 +155,18 @@ def record(job: Job, files: Path, out: Path) -> None:
 
 
 def _watch(
-    seconds: float, trace: TraceInstance, load: Load, goal: UserGoal | None
+    job: Job, trace: TraceInstance, load: Load, goal: UserGoal | None
 ) -> tuple[list[dict[str, int]], list[bytes]]:
-    """Empty the trace buffers until the time is over, and note the load's memory meanwhile."""
+    """Empty the trace buffers in the end; beside a scheme, look at it and at memory meanwhile.
+
+    Whoever looks uses memory, which shows where all physical memory is monitored.
+    """
     pages: list[bytes] = []
     samples = []
     start_ns = time.monotonic_ns()
-    end_ns = start_ns + int(seconds * 1e9)
+    end_ns = start_ns + int(job.seconds * 1e9)
     while (left_s := (end_ns - time.monotonic_ns()) * 1e-9) > 0:
-        time.sleep(min(_DRAIN_S, left_s))
+        time.sleep(min(_DRAIN_S, left_s) if job.scheme else left_s)
         pages.extend(trace.pages())
         if goal:
             goal.set_for((time.monotonic_ns() - start_ns) * 1e-9)

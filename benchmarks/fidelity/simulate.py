@@ -18,23 +18,10 @@ from damon_tuner.kernel_iface.host import (
 from damon_tuner.kernel_iface.sim import SimHost
 
 PAGES_PER_HUGE_PAGE = 512
-# A timer of the kernel is this late, on top of what was asked for (its default slack).
-TIMER_SLACK_S = 50e-6
 # The load accesses its memory this often.
 _TICK_S = 1e-3
 _SMALL_RANGE_BYTES = 132 << 10
 OBSERVER = Scheme(Action.STAT)
-
-
-def window_share(recording: Recording) -> float:
-    """Share of a sampling interval in which an access counts.
-
-    A page is made old in a walk over all regions, and checked in a second walk after the sleep:
-    what kdamond works of an interval, half is behind the page's check and before its next
-    preparation. Under emulation that is not nothing.
-    """
-    asked_s = float(recording.about["sample_us"]) * 1e-6 + TIMER_SLACK_S
-    return 1.0 - max(recording.sample_s - asked_s, 0.0) / 2.0 / recording.sample_s
 
 
 def program(recording: Recording) -> NDArray[np.float64]:
@@ -45,18 +32,32 @@ def program(recording: Recording) -> NDArray[np.float64]:
     bit stands for 512 pages: what sets it is the accesses of them all.
     """
     pages_per_bit = PAGES_PER_HUGE_PAGE if recording.about["huge"] else 1
-    scale = window_share(recording) * pages_per_bit
+    begins_s = np.unique(recording.rates[:, 0])
     rows = []
     for from_s, until_s, start, end, accesses in recording.rates:
-        rate_hz = accesses / ((end - start) / PAGE_BYTES) / (until_s - from_s) * scale
+        nr_bits = (end - start) / PAGE_BYTES / pages_per_bit
+        rate_hz = accesses / nr_bits / (until_s - from_s) * _pacing(nr_bits)
+        # what follows begins in time, and the report on what ends comes a moment later
+        follower = int(np.searchsorted(begins_s, until_s - _TICK_S))
+        ends_s = begins_s[follower] if follower < len(begins_s) else until_s
         for place in _places(recording, start, end):
-            # a phase begins in time, and the report on the one before comes a moment later
-            rows += [(until_s - _TICK_S, *place, 0.0), (from_s, *place, rate_hz)]
-    rows.sort(key=lambda row: row[0])
+            rows += [(from_s, 1, *place, rate_hz), (ends_s, 0, *place, 0.0)]
+    rows.sort(key=lambda row: row[:2])
     start, end = recording.memory
     filled = float(not recording.about["unfilled"])
     first = [(0.0, *place, 0.0, filled) for place in _places(recording, 0, end - start)]
-    return np.array(first + [(*row, 1.0) for row in rows])
+    later = [(at_s, *place, 1.0) for at_s, _, *place in rows]
+    return np.array(first + later)
+
+
+def _pacing(nr_bits: float) -> float:
+    """How much more often a bit is set by paced accesses than by as many at chance times.
+
+    Of k accesses to n bits at random none hits a given one with (1 - 1/n)^k; the simulator's
+    accesses, of which there may be any number in an interval, miss it with exp(-k/n). This
+    matters for huge pages, of which there are few.
+    """
+    return float(-nr_bits * np.log1p(-1.0 / nr_bits)) if nr_bits > 1.0 else 1.0
 
 
 def compared(recording: Recording) -> tuple[int, int]:
