@@ -16,12 +16,13 @@ HOT = SAMPLES // 2
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Regions of one monitored range of ``nr_pages`` over time.
+    """Regions over time.
 
-    ``nr_regions`` counts the regions of every aggregation, those outside of the range included.
+    ``places`` says for each page of what is compared which page of the regions' addresses it is,
+    ``nr_regions`` counts the regions of every aggregation, those beside the compared included.
     """
 
-    nr_pages: int
+    places: NDArray[np.int64]
     nr_regions: NDArray[np.int64]
     time_s: NDArray[np.float64]
     regions: Sequence[Regions]
@@ -64,19 +65,15 @@ def distances(series: Series, reference: Series) -> Distances:
     )
 
 
-def mean_heat(regions: Regions) -> float:
-    """``nr_accesses`` of the average byte."""
-    return float(np.average(regions.nr_accesses, weights=regions.size))
-
-
-def heat_of_pages(regions: Regions, nr_pages: int) -> NDArray[np.int64]:
-    """``nr_accesses`` of each page; 0 where no region is."""
-    heat = np.zeros(nr_pages, dtype=np.int64)
+def heat_of_pages(series: Series, instant: int) -> NDArray[np.int64]:
+    """``nr_accesses`` of each page of what is compared; 0 where no region is."""
+    regions = series.regions[instant]
+    heat = np.zeros(int(series.places.max()) + 1, dtype=np.int64)
     for start, end, nr_accesses in zip(
         regions.start // PAGE_BYTES, regions.end // PAGE_BYTES, regions.nr_accesses, strict=True
     ):
         heat[start:end] = nr_accesses
-    return heat
+    return heat[series.places]
 
 
 def _shares(series: Series, field: str, length: int) -> NDArray[np.float64]:
@@ -93,10 +90,10 @@ def _wasserstein(left: NDArray[np.float64], right: NDArray[np.float64]) -> float
 
 def _hot_overlap(series: Series, reference: Series) -> tuple[float, float]:
     both = ours = theirs = 0
-    for time_s, regions in zip(reference.time_s, reference.regions, strict=True):
+    for instant, time_s in enumerate(reference.time_s):
         nearest = int(np.abs(series.time_s - time_s).argmin())
-        hot = heat_of_pages(series.regions[nearest], series.nr_pages) >= HOT
-        truly = heat_of_pages(regions, reference.nr_pages) >= HOT
+        hot = heat_of_pages(series, nearest) >= HOT
+        truly = heat_of_pages(reference, instant) >= HOT
         both += int((hot & truly).sum())
         ours += int(hot.sum())
         theirs += int(truly.sum())

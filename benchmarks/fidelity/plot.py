@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from damon_tuner.benchmarks.fidelity.distance import SAMPLES, Series, heat_of_pages
 from damon_tuner.benchmarks.fidelity.golden import GOLDEN, PATTERNS, golden
 from damon_tuner.benchmarks.fidelity.recording import PAGE_BYTES
-from damon_tuner.benchmarks.fidelity.simulate import recorded, simulate
+from damon_tuner.benchmarks.fidelity.simulate import load_pages, recorded, simulate
 from damon_tuner.benchmarks.plots import new_figure
 
 SHOWN = ("stairs", "moving", "rates", "scan", "zigzag")
@@ -29,9 +29,8 @@ def draw_fidelity(
     for row, pattern in zip(np.atleast_2d(axes), patterns, strict=True):
         recording = golden(pattern, operations, 1, folder)
         pair = (recorded(recording), simulate(recording, 1))
-        focus = _focus(pair[0])
         for axis, series in zip(row, pair, strict=True):
-            image = _draw(axis, series, focus)
+            image = _draw(axis, series, load_pages(recording))
         row[0].set_ylabel(f"{pattern}\nMiB")
     first = np.atleast_2d(axes)[0]
     first[0].set_title("DAMON of Linux 7.3, " + operations)
@@ -52,44 +51,26 @@ def draw_all(out: Path, folder: Path = GOLDEN) -> list[Path]:
     return paths
 
 
-def _draw(axis: Any, series: Series, focus: tuple[int, int]) -> Any:
+def _draw(axis: Any, series: Series, nr_pages: int) -> Any:
     axis.grid(False)
-    first, last = focus
     return axis.imshow(
-        _heat_map(series, first, last),
+        _heat_map(series, nr_pages),
         origin="lower",
         aspect="auto",
         interpolation="nearest",
         cmap="inferno",
         vmin=0,
         vmax=SAMPLES,
-        extent=(
-            0.0,
-            float(series.time_s[-1]),
-            first * PAGE_BYTES / _MIB,
-            last * PAGE_BYTES / _MIB,
-        ),
+        extent=(0.0, float(series.time_s[-1]), 0.0, nr_pages * PAGE_BYTES / _MIB),
     )
 
 
-def _heat_map(series: Series, first: int, last: int) -> NDArray[np.float64]:
-    """Mean heat by place and time, of the aggregation that is nearest to each column."""
-    edges = np.linspace(first, last, _ROWS + 1).astype(np.int64)
+def _heat_map(series: Series, nr_pages: int) -> NDArray[np.float64]:
+    """Mean heat of the load's memory, of the aggregation that is nearest to each column."""
+    edges = np.linspace(0, nr_pages, _ROWS + 1).astype(np.int64)
     columns = []
     for at_s in np.linspace(0.0, series.time_s[-1], _COLUMNS):
-        regions = series.regions[int(np.abs(series.time_s - at_s).argmin())]
-        heat = np.concatenate(([0], np.cumsum(heat_of_pages(regions, series.nr_pages))))
-        columns.append(np.diff(heat[edges]) / np.diff(edges))
+        heat = heat_of_pages(series, int(np.abs(series.time_s - at_s).argmin()))
+        before = np.concatenate(([0], np.cumsum(heat)))
+        columns.append(np.diff(before[edges]) / np.diff(edges))
     return np.array(columns).T
-
-
-def _focus(series: Series) -> tuple[int, int]:
-    """The pages between which anything is ever accessed, with a margin; all when little is."""
-    touched = np.zeros(series.nr_pages, dtype=bool)
-    for regions in series.regions:
-        touched |= heat_of_pages(regions, series.nr_pages) > 0
-    pages = np.flatnonzero(touched)
-    if series.nr_pages * PAGE_BYTES <= 256 * _MIB or not len(pages):
-        return 0, series.nr_pages
-    margin = (pages[-1] - pages[0]) // 10
-    return max(0, int(pages[0] - margin)), min(series.nr_pages, int(pages[-1] + margin))

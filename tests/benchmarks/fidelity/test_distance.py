@@ -21,7 +21,7 @@ def _regions(rows: list[_Row]) -> Regions:
 
 def _series(*instants: list[_Row]) -> Series:
     return Series(
-        nr_pages=10,
+        places=np.arange(10),
         nr_regions=np.array([len(rows) for rows in instants]),
         time_s=np.arange(1.0, 1 + len(instants)),
         regions=[_regions(rows) for rows in instants],
@@ -62,7 +62,7 @@ def test_precision_and_recall_are_of_hot_bytes() -> None:
 
 def test_instants_are_matched_by_time() -> None:
     moved = _series([(0, 5, 12, 1), (5, 10, 0, 9)], [(0, 5, 0, 1), (5, 10, 12, 0)])
-    sparse = Series(10, moved.nr_regions, moved.time_s[1:], moved.regions[1:])
+    sparse = Series(moved.places, moved.nr_regions, moved.time_s[1:], moved.regions[1:])
     assert distances(moved, sparse).hot_recall == 1.0
 
 
@@ -79,7 +79,15 @@ def test_the_number_of_regions_is_relative_to_the_reference() -> None:
 
 
 def test_pages_between_regions_are_cold() -> None:
-    assert list(heat_of_pages(_regions([(1, 3, 7, 0), (4, 5, 2, 0)]), 6)) == [0, 7, 7, 0, 2, 0]
+    series = _series([(1, 3, 7, 0), (4, 5, 2, 0)])
+    assert list(heat_of_pages(series, 0)) == [0, 7, 7, 0, 2, 0, 0, 0, 0, 0]
+
+
+def test_pages_are_compared_wherever_they_are() -> None:
+    behind = _series([(0, 5, 0, 9), (5, 10, 12, 1)])
+    moved = Series(np.roll(behind.places, 5), behind.nr_regions, behind.time_s, behind.regions)
+    assert distances(moved, HALF_HOT).hot_recall == 1.0
+    assert distances(behind, HALF_HOT).hot_recall == 0.0
 
 
 def test_regions_are_cut_to_what_is_compared() -> None:
