@@ -134,6 +134,32 @@ uint32_t context_draw(struct context *c, double p, uint64_t nr)
 	return p > 0.5 ? (uint32_t)nr - hits : hits;
 }
 
+static bool is_own_page(const struct address_map *map, uint64_t addr)
+{
+	for (size_t i = 0; i < map->nr_own; i++)
+		if (addr >= map->own[i].start && addr < map->own[i].end)
+			return true;
+	return false;
+}
+
+/* Bytes of @r in own pages from the @first on; those are left behind that end before @r ends. */
+static uint64_t own_bytes(const struct address_map *map, const struct damon_region *r,
+			  size_t *first)
+{
+	uint64_t bytes = 0;
+
+	for (; *first < map->nr_own && map->own[*first].start < r->end; ++*first) {
+		const struct own_pages *own = &map->own[*first];
+		const uint64_t start = u64_max(own->start, r->start);
+		const uint64_t end = u64_min(own->end, r->end);
+
+		bytes += end > start ? end - start : 0;
+		if (own->end > r->end)
+			break;
+	}
+	return bytes;
+}
+
 /*
  * The reference: look at one page of the region at each sample.  It asks memory itself, so that it
  * tells as well whether what the fast way adds up is what memory holds.
@@ -148,8 +174,11 @@ static uint32_t check_one_by_one(struct context *c, const struct address_map *ma
 		const uint64_t addr = r->start + rng_below(rng, region_sz(r));
 		size_t block;
 
-		if (addr < map->start || addr >= map->end)
+		if (addr < map->start || addr >= map->end) {
+			if (is_own_page(map, addr))
+				hits += rng_unit(rng) < map->own_heat;
 			continue;
+		}
 		block = (size_t)((double)(addr - map->start) * map->blocks_per_byte);
 		hits += rng_unit(rng) < map->seen(c, r->target, block);
 	}
@@ -182,6 +211,7 @@ static void check_whole(struct context *c, struct heat heat, struct address_map 
 	struct rng rng = c->kdamond.ctx.rng;
 	uint64_t seen_until = 0;
 	double before = 0.0;
+	size_t own = 0;
 
 	for (struct damon_region *r = regions; r < regions + nr; r++) {
 		const uint64_t start = r->start, end = r->end;
@@ -192,6 +222,9 @@ static void check_whole(struct context *c, struct heat heat, struct address_map 
 			before = heat_before_addr(&heat, &map, start);
 		after = heat_before_addr(&heat, &map, end);
 		mean = (after - before) * bytes_per_block / to_double(end - start);
+		if (own < map.nr_own && map.own[own].start < end)
+			mean += to_double(own_bytes(&map, r, &own)) * map.own_heat /
+				to_double(end - start);
 		before = after;
 		seen_until = end;
 		if (mean > 0.0)
@@ -205,7 +238,9 @@ static void check_part(struct context *c, const struct heat *heat,
 {
 	const double hits = heat_before_addr(heat, map, r->end) -
 			    heat_before_addr(heat, map, r->start);
-	const double mean = hits / (to_double(region_sz(r)) * map->blocks_per_byte);
+	size_t own = 0;
+	const double own_hits = to_double(own_bytes(map, r, &own)) * map->own_heat;
+	const double mean = (hits / map->blocks_per_byte + own_hits) / to_double(region_sz(r));
 
 	if (mean > 0.0)
 		r->nr_accesses += context_draw(c, fmin(mean, 1.0), nr);

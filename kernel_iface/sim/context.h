@@ -60,11 +60,15 @@ struct address_map {
 	double blocks_per_byte;
 	/* P(a page of @block is seen accessed in one sample), asked of memory and not of its sums */
 	double (*seen)(const struct context *context, uint32_t target, size_t block);
+	/* pages beside it, by address, and the heat of each */
+	const struct own_pages *own;
+	size_t nr_own;
+	double own_heat;
 };
 
 /*
  * Draw @nr_samples access checks of each of @nr regions, which are in order.  Outside of the map
- * nothing is seen.
+ * and its own pages nothing is seen.
  */
 void context_check(struct context *context, const struct heat *heat,
 		   const struct address_map *map, struct damon_region *regions, size_t nr,

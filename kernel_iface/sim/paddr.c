@@ -87,7 +87,7 @@ static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 	const double frame_bytes = f->pages_per_frame * DT_PAGE_BYTES;
 	const struct address_map map = {
 		PADDR_START, PADDR_START + (uint64_t)((double)f->nr_frames * frame_bytes),
-		1.0 / frame_bytes, seen
+		1.0 / frame_bytes, seen, NULL, 0, 0.0
 	};
 
 	context_look(c);

@@ -23,6 +23,9 @@
 #define BUS_SHARE 0.8
 #define BUS_SHARE_MAX 0.95
 
+/* A thread that runs is at its own pages again and again; this is how often at least. */
+#define OWN_HZ 2000.0
+
 void tenant_draw(struct tenant *t, const struct tenant_spec *spec, struct rng *rng)
 {
 	struct workload *w = &t->workload;
@@ -67,10 +70,41 @@ static void lay_out(struct tenant *t, double gap_share)
 	ranges[5] = ranges[4] + SMALL_RANGE_BYTES;
 }
 
+static struct own_pages own_pages_at(uint64_t start, uint64_t offset, uint64_t nr)
+{
+	const uint64_t at = start + align_down(offset, DAMON_MIN_REGION_SZ);
+
+	return (struct own_pages){ at, at + nr * DAMON_MIN_REGION_SZ };
+}
+
+/*
+ * To DAMON they are single pages with the highest counts there are, and the highest count
+ * decides what is merged: without them there would be several times as many regions.
+ */
+static void place_own_pages(struct tenant *t)
+{
+	const uint64_t low = t->ranges[0], bytes = t->ranges[1] - low, high = t->ranges[4];
+	const uint64_t page = DAMON_MIN_REGION_SZ;
+
+	t->own[0] = own_pages_at(low, page, 1);
+	t->own[1] = own_pages_at(low, bytes / 2, 2);
+	t->own[2] = own_pages_at(low, bytes / 4 * 3, 1);
+	t->own[3] = own_pages_at(low, bytes - bytes / 10, 1);
+	t->own[4] = own_pages_at(high, 23 * page, 1);
+	t->own[5] = own_pages_at(high, 28 * page, 1);
+	t->own[6] = own_pages_at(high, 32 * page, 1);
+}
+
+double tenant_own_heat(const struct tenant *t, double sample_s)
+{
+	return -expm1(-OWN_HZ * t->workload.busy_threads * sample_s);
+}
+
 bool tenant_start(struct tenant *t, const struct tenant_spec *spec, struct machine *machine,
 		  uint64_t seed, uint64_t sample_us)
 {
 	lay_out(t, machine->profile[PROFILE_GAP_SHARE]);
+	place_own_pages(t);
 	rng_seed(&t->workload.rng, seed);
 	if (!memory_init(&t->memory, machine, nr_blocks_of(&t->workload),
 			 block_bytes_of(&t->workload), sample_us))

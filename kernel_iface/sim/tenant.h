@@ -7,6 +7,14 @@
 
 /* Ranges of a process: what follows the program, the large mapping, the stack. */
 #define TENANT_NR_RANGES 3
+/* Of its program, its libraries, their data, its stack, and what tells it the time. */
+#define TENANT_NR_OWN 7
+
+/* A few pages that a process has in use whenever it runs, whatever it does with its memory. */
+struct own_pages {
+	uint64_t start;
+	uint64_t end;
+};
 
 /* From what a tenant is drawn. */
 struct tenant_spec {
@@ -21,6 +29,8 @@ struct tenant {
 	struct memory memory;
 	/* pairs of start and end; the second is the memory that is followed */
 	uint64_t ranges[2 * TENANT_NR_RANGES];
+	/* outside of that memory, by address */
+	struct own_pages own[TENANT_NR_OWN];
 
 	/* since reset */
 	double busy_us;
@@ -44,6 +54,9 @@ void tenant_pass_time(struct tenant *tenant, double us);
 void tenant_restart(struct tenant *tenant, uint64_t now_us);
 /* Fractional block number of an address. */
 double tenant_block_of(const struct tenant *tenant, uint64_t addr);
+
+/* Probability that a look at one of its own pages, @sample_s after the last, finds it in use. */
+double tenant_own_heat(const struct tenant *tenant, double sample_s);
 
 static inline double tenant_lost_us(const struct tenant *t)
 {

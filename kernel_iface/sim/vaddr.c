@@ -18,6 +18,7 @@ static double seen(const struct context *c, uint32_t target, size_t block)
 
 static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 {
+	const double sample_s = (double)ctx->attrs.sample_us * 1e-6;
 	struct context *c = data;
 	size_t first = 0;
 
@@ -27,7 +28,9 @@ static void check_accesses(void *data, struct damon_ctx *ctx, uint64_t nr)
 	for (uint32_t t = 0; t < c->spec.nr_targets; t++) {
 		const struct tenant *tenant = tenant_of(c, t);
 		const struct address_map map = { tenant->ranges[2], tenant->ranges[3],
-						 tenant->memory.blocks_per_byte, seen };
+						 tenant->memory.blocks_per_byte, seen, tenant->own,
+						 TENANT_NR_OWN,
+						 tenant_own_heat(tenant, sample_s) };
 		const size_t end = damon_first_region(ctx, t + 1);
 
 		context_check(c, &c->heat[t], &map, &ctx->regions[first], end - first, nr);

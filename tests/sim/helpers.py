@@ -19,7 +19,7 @@ from damon_tuner.kernel_iface.sim import SimHost
 
 MIB = 1 << 20
 PAGE_BYTES = 4096
-# DAMON also watches a heap and a stack, which hold nothing here.
+# DAMON also watches a heap and a stack, of which a few pages are in use.
 MAPPING_START = 0x7F00_0000_0000
 SMALL_RANGES_BYTES = 2 * 132 * 1024
 
@@ -104,8 +104,12 @@ def tenant_bytes(snapshot: Snapshot) -> int:
 
 
 def mapped(snapshot: Snapshot) -> tuple[Region, ...]:
-    """The regions of the tenant's large mapping."""
-    return tuple(r for r in snapshot.regions if MAPPING_START <= r.start < MAPPING_START + 2**46)
+    """The regions of the tenant's large mapping, which has no holes."""
+    found: list[Region] = []
+    for region in snapshot.regions:
+        if region.start == (found[-1].end if found else MAPPING_START):
+            found.append(region)
+    return tuple(found)
 
 
 def covered(regions: Iterable[Region], pieces: int = 256) -> frozenset[int]:

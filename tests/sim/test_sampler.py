@@ -103,9 +103,9 @@ def test_both_samplers_see_the_same(family: str, aggr_us: int) -> None:
     pvalues = 2 * stats.t.sf(np.abs(statistic), NR_SEEDS - 1)
     nr_tests = len(LOADS) * len(AGGREGATIONS_US) * (len(LEVELS) + 2)
     assert pvalues.min() > SIGNIFICANCE / nr_tests
-    # Precise enough to mean something: a bias of 3 % would be seen.
+    # Precise enough to mean something: a bias of 4 % would be seen.
     error = difference[:, -2].std() / np.sqrt(NR_SEEDS)
-    assert error < 0.005 * reference[:, -2].mean()
+    assert error < 0.007 * reference[:, -2].mean()
 
 
 @pytest.mark.parametrize("family", LOADS)

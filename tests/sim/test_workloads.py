@@ -251,7 +251,7 @@ def test_kv_has_slabs_that_are_never_read() -> None:
         "drift_share": 0.0,
     }
     host = running(fixed_spec("kv", workload), seed=4)
-    host.advance(30.0)
+    host.advance(60.0)
     assert len(hot(host.snapshot())) == pytest.approx(128, abs=12)
     unread = covered(r for r in mapped(host.snapshot()) if not r.nr_accesses and r.age > 20)
     assert len(unread) == pytest.approx(128, abs=12)
