@@ -18,7 +18,7 @@ from pathlib import Path
 
 from damon_tuner.benchmarks.fidelity.damos import scheme_figures
 from damon_tuner.benchmarks.fidelity.distance import Distances, Series, distances
-from damon_tuner.benchmarks.fidelity.golden import GOLDEN, OPERATIONS, PATTERNS, RUNS, golden
+from damon_tuner.benchmarks.fidelity.golden import GOLDEN, OPERATIONS, PATTERNS, golden, runs
 from damon_tuner.benchmarks.fidelity.simulate import recorded, simulate
 from damon_tuner.benchmarks.figure import Figure
 
@@ -43,24 +43,28 @@ def fidelity_figures(folder: Path = GOLDEN) -> list[Figure]:
 
 def pattern_figures(pattern: str, operations: str, folder: Path = GOLDEN) -> list[Figure]:
     """The distances of one pattern under one operations set."""
-    recordings = [golden(pattern, operations, run, folder) for run in RUNS]
-    runs = [recorded(recording) for recording in recordings]
+    recordings = [golden(pattern, operations, run, folder) for run in runs(pattern, operations)]
+    real = [recorded(recording) for recording in recordings]
     simulated = [simulate(recordings[0], seed) for seed in SEEDS]
-    ours = _mean([distances(s, run) for s in simulated for run in runs])
+    ours = _mean([distances(s, run) for s in simulated for run in real])
     seeds = _mean(list(_among(simulated)))
-    real = _mean(list(_among(runs)))
-    ours["regions_difference"] = _mean_regions(simulated) / _mean_regions(runs) - 1.0
+    repeats = _mean(list(_among(real)))
+    ours["regions_difference"] = _mean_regions(simulated) / _mean_regions(real) - 1.0
     about = {
         "aggregations": len(recordings[0].time_s),
         "sample_us": round(recordings[0].sample_s * 1e6),
-        "regions": round(_mean_regions(runs), 1),
+        "regions": round(_mean_regions(real), 1),
     }
     return [
         Figure(
             f"fidelity.{pattern}.{operations}.{name}",
             value,
             UNITS[name],
-            {"between_seeds": seeds[name], "between_runs": real[name], **about},
+            {
+                "between_seeds": _or_none(seeds[name]),
+                "between_runs": _or_none(repeats[name]),
+                **about,
+            },
         )
         for name, value in ours.items()
     ]
@@ -95,15 +99,21 @@ def _medians(figures: Sequence[Figure]) -> list[Figure]:
         for name, unit in UNITS.items():
             of_patterns = [f for f in figures if f.name.endswith(f".{operations}.{name}")]
             floors = {
-                floor: _median([float(str(f.more[floor])) for f in of_patterns])
+                floor: _or_none(_median([f.more[floor] for f in of_patterns]))
                 for floor in ("between_seeds", "between_runs")
             }
-            value = _median([f.value for f in of_patterns])
+            # of a difference, how large it is, whatever its sign
+            value = _median([abs(f.value) for f in of_patterns])
             more = {**floors, "patterns": len(of_patterns)}
             medians.append(Figure(f"fidelity.median.{operations}.{name}", value, unit, more))
     return medians
 
 
-def _median(values: Sequence[float]) -> float:
-    defined = [value for value in values if isfinite(value)]
+def _median(values: Sequence[object]) -> float:
+    defined = [value for value in values if isinstance(value, float) and isfinite(value)]
     return statistics.median(defined) if defined else nan
+
+
+def _or_none(value: float) -> float | None:
+    """JSON knows no NaN."""
+    return value if isfinite(value) else None

@@ -13,9 +13,9 @@ from pathlib import Path
 from damon_tuner.benchmarks.fidelity.golden import (
     OPERATIONS,
     PATTERNS,
-    RUNS,
     SCHEME_PATTERN,
     recording_name,
+    runs,
 )
 from damon_tuner.benchmarks.fidelity.inside import Job
 from damon_tuner.benchmarks.fidelity.recording import SUFFIX, from_guest, save
@@ -65,7 +65,7 @@ def all_jobs() -> Iterator[Job]:
     """Every recording of the golden data."""
     for operations in OPERATIONS:
         for pattern in PATTERNS:
-            for run in RUNS:
+            for run in runs(pattern, operations):
                 name = recording_name(pattern, operations, run)
                 yield Job(name, f"{pattern}.txt", operations, SECONDS)
     for scheme in SCHEMES:
