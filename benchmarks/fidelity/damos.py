@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -88,13 +89,25 @@ def _goal_figures(recording: Recording) -> list[Figure]:
 
 
 def quota_windows(recording: Recording) -> list[float]:
-    """When the kernel looked at the goal: at the first walk after each reset interval."""
+    """When the kernel looked at the goal, in seconds.
+
+    That is at the start of the first walk after each reset interval. Where the quota changed, an
+    event says when; else the walk is known to start an aggregation after the one before it ended.
+    """
     (scheme,) = SCHEMES["pageout_goal"]
     interval_s = scheme.quota.reset_interval_ms * 1e-3
+    aggregation_s = recording.about["aggr_us"] * 1e-6
+    changes = iter(recording.esz[:, 0])
+    change_s = next(changes, inf)
     windows: list[float] = []
-    for at_s in recording.stats[:, 0]:
-        if not windows or at_s - windows[-1] >= interval_s:
-            windows.append(float(at_s))
+    start_s = 0.0
+    for end_s in recording.stats[:, 0]:
+        if change_s <= end_s:
+            windows.append(float(change_s))
+            change_s = next(changes, inf)
+        elif windows and start_s - windows[-1] >= interval_s:
+            windows.append(start_s)
+        start_s = float(end_s) + aggregation_s
     return windows
 
 
