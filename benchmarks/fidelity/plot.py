@@ -15,7 +15,7 @@ from damon_tuner.benchmarks.fidelity.recording import PAGE_BYTES
 from damon_tuner.benchmarks.fidelity.simulate import load_pages, recorded, simulate
 from damon_tuner.benchmarks.plots import new_figure
 
-SHOWN = ("stairs", "moving", "rates", "scan", "zigzag")
+SHOWN = ("stairs", "moving", "rates", "growing", "zigzag")
 _ROWS, _COLUMNS = 256, 180
 _MIB = 1 << 20
 

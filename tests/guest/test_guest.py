@@ -47,6 +47,22 @@ def test_the_kernel_suite_passes_in_the_guest(tmp_path: Path) -> None:
     assert [suite.attrib[kind] for kind in ("failures", "errors", "skipped")] == ["0"] * 3, said
 
 
+def test_on_the_counted_clock_no_timer_is_late(tmp_path: Path) -> None:
+    script = (
+        "import time\nfor _ in range(200):\n"
+        " t = time.monotonic_ns(); time.sleep(0.005); print(time.monotonic_ns() - t)"
+    )
+    lines: list[str] = []
+    spec = GuestSpec(cpus=1, counted_clock=True)
+    run_in_guest(
+        ["python", "-c", script], spec, out_dir=tmp_path, timeout_s=300, echo=lines.append
+    )
+    slept_ns = sorted(int(line) for line in lines)
+    assert len(slept_ns) == 200
+    assert 5_000_000 <= slept_ns[0]
+    assert slept_ns[190] < 5_300_000
+
+
 def test_status_files_and_output_come_back_as_they_were(tmp_path: Path) -> None:
     sent = tmp_path / "sent"
     sent.write_bytes(os.urandom(5_000_001))
