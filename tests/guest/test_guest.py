@@ -48,19 +48,22 @@ def test_the_kernel_suite_passes_in_the_guest(tmp_path: Path) -> None:
 
 
 def test_on_the_counted_clock_no_timer_is_late(tmp_path: Path) -> None:
+    # printed when all is over: whoever passes on what is printed needs the CPU too
     script = (
-        "import time\nfor _ in range(200):\n"
-        " t = time.monotonic_ns(); time.sleep(0.005); print(time.monotonic_ns() - t)"
+        "import time\nslept = []\nfor _ in range(600):\n"
+        " t = time.monotonic_ns(); time.sleep(0.005); slept.append(time.monotonic_ns() - t)\n"
+        "print(*slept, sep=chr(10))"
     )
     lines: list[str] = []
     spec = GuestSpec(cpus=1, counted_clock=True)
     run_in_guest(
         ["python", "-c", script], spec, out_dir=tmp_path, timeout_s=300, echo=lines.append
     )
-    slept_ns = sorted(int(line) for line in lines)
-    assert len(slept_ns) == 200
+    assert len(lines) == 600
+    # the first seconds after boot have other work to do
+    slept_ns = sorted(int(line) for line in lines[-200:])
     assert 5_000_000 <= slept_ns[0]
-    assert slept_ns[190] < 5_300_000
+    assert slept_ns[100] < 5_100_000
 
 
 def test_status_files_and_output_come_back_as_they_were(tmp_path: Path) -> None:
