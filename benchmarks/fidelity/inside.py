@@ -29,6 +29,7 @@ from damon_tuner.kernel_iface.tracing import AggregationReader, TraceInstance, r
 from damon_tuner.kernel_iface.tracing.aggregations import EVENT
 
 TRACE_EVENTS = (EVENT, "damon/damos_esz", "damon/damos_stat_after_apply_interval")
+ATTRS = MonitoringAttrs(max_nr_regions=200)
 _BUFFER_BYTES = 16 << 20
 _DRAIN_S = 1.0
 _PAGE_BYTES = 4096
@@ -104,54 +105,63 @@ class UserGoal:
 
 def record(job: Job, files: Path, out: Path) -> None:
     """Run one job and leave its files in ``out``."""
-    rates = out / f"{job.name}.rates"
     operations = Operations(job.operations)
-    schemes = SCHEMES[job.scheme] if job.scheme else ()
-    attrs = MonitoringAttrs(max_nr_regions=200)
-    with running(files / "load", files / job.pattern, rates) as load:
+    with (
+        running(files / "load", files / job.pattern, out / f"{job.name}.rates") as load,
+        TraceInstance(TRACE_EVENTS, buffer_bytes=_BUFFER_BYTES, overwrite=False) as trace,
+    ):
         pid = load.pid if operations is Operations.VADDR else None
-        host = SysfsHost(Context(operations, attrs, pid))
-        with TraceInstance(TRACE_EVENTS, buffer_bytes=_BUFFER_BYTES, overwrite=False) as trace:
-            facts = {"formats": {event: trace.format_text(event) for event in TRACE_EVENTS}}
-            with host:
-                layout_before = _physical_runs(load)
-                host.start(schemes)
-                goal = UserGoal() if job.scheme == "pageout_goal" else None
-                started_ns = time.monotonic_ns()
-                os.kill(load.pid, signal.SIGUSR1)
-                kdamond = int((_KDAMOND / "pid").read_text())
-                samples, pages = _watch(job, trace, load, goal)
-                cpu_s = _cpu_s(kdamond)
-                if operations is Operations.VADDR:
-                    _require_sight(job, load, trace, pages, kdamond)
-                layout = _physical_runs(load) or layout_before
-                own_frames = [(page, _frames(load.pid, page, 1)) for page in load.own_pages]
+        with SysfsHost(Context(operations, ATTRS, pid)) as host:
+            host.start(SCHEMES[job.scheme] if job.scheme else ())
+            goal = UserGoal() if job.scheme == "pageout_goal" else None
+            started_ns = time.monotonic_ns()
+            os.kill(load.pid, signal.SIGUSR1)
+            kdamond = int((_KDAMOND / "pid").read_text())
+            samples, pages = _watch(job, trace, load, goal)
+            cpu_s = _cpu_s(kdamond)
+        if operations is Operations.VADDR:
+            _require_sight(job, load, trace, pages, kdamond)
+        about = {
+            **_setup(job, files / job.pattern),
+            **_places(load),
+            "formats": {event: trace.format_text(event) for event in TRACE_EVENTS},
+            "started_ns": started_ns,
+            "kdamond_pid": kdamond,
+            "kdamond_cpu_s": cpu_s,
+            "lost_events": trace.lost_events,
+            "samples": samples,
+        }
     (out / f"{job.name}.trace").write_bytes(b"".join(page.ljust(_PAGE_BYTES) for page in pages))
-    about = {
-        "pattern": job.pattern,
-        "operations": job.operations,
-        **_kind_of_memory(files / job.pattern),
-        "scheme": job.scheme,
-        "kernel": os.uname().release,
-        "started_ns": started_ns,
-        "kdamond_pid": kdamond,
-        "kdamond_cpu_s": cpu_s,
-        "seconds": job.seconds,
-        "lost_events": trace.lost_events,
-        "memory": [load.start, load.end],
-        "physical_runs": layout,
-        "own_pages": [[page, *frames] for page, frames in own_frames],
-        "system_ram": _system_ram(),
-        "min_nr_regions": attrs.min_nr_regions,
-        "max_nr_regions": attrs.max_nr_regions,
-        "sample_us": attrs.intervals.sample_us,
-        "aggr_us": attrs.intervals.aggr_us,
-        "samples": samples,
-        **facts,
-    }
     (out / f"{job.name}.json").write_text(json.dumps(about))
     share = cpu_s / job.seconds
     print(f"{job.name}: {len(pages)} pages, kdamond took {share:.1%} of a CPU", flush=True)
+
+
+def _setup(job: Job, pattern: Path) -> dict[str, Any]:
+    """What was asked for, and of which kernel."""
+    words = next(line for line in pattern.read_text().splitlines() if line.startswith("map "))
+    return {
+        "pattern": job.pattern,
+        **{kind: kind in words.split() for kind in ("huge", "unfilled")},
+        "operations": job.operations,
+        "scheme": job.scheme,
+        "seconds": job.seconds,
+        "kernel": os.uname().release,
+        "min_nr_regions": ATTRS.min_nr_regions,
+        "max_nr_regions": ATTRS.max_nr_regions,
+        "sample_us": ATTRS.intervals.sample_us,
+        "aggr_us": ATTRS.intervals.aggr_us,
+    }
+
+
+def _places(load: Load) -> dict[str, Any]:
+    """Where everything is: of the load by virtual and physical page, and of the machine."""
+    return {
+        "memory": [load.start, load.end],
+        "physical_runs": _physical_runs(load),
+        "own_pages": [[page, *_frames(load.pid, page, 1)] for page in load.own_pages],
+        "system_ram": _system_ram(),
+    }
 
 
 def _watch(
@@ -234,11 +244,6 @@ def _frames(pid: int, start: int, nr_pages: int) -> list[int]:
         pagemap.seek(start // _PAGE_BYTES * 8)
         entries = array("Q", pagemap.read(nr_pages * 8))
     return [entry & _PFN_MASK if entry & _PRESENT else 0 for entry in entries]
-
-
-def _kind_of_memory(pattern: Path) -> dict[str, bool]:
-    words = next(line for line in pattern.read_text().splitlines() if line.startswith("map "))
-    return {kind: kind in words.split() for kind in ("huge", "unfilled")}
 
 
 def _system_ram() -> list[list[int]]:
