@@ -44,7 +44,7 @@ kernel-tests: $(DEV_READY) ## only the tests that boot the real kernel
 	$(BIN)/python -m pytest tests/guest -m guest -v
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
-	@for group in sim env score kernel calibrate field fidelity; do $(BIN)/damon-tuner figures $$group || exit 1; done
+	@for group in sim score field fidelity calibrate kernel; do $(BIN)/damon-tuner figures $$group || exit 1; done
 
 pretrained: $(TRAIN_READY) ## train the policy that is shipped again
 	$(BIN)/damon-tuner train --out out/pretrained --steps 1500000

@@ -17,13 +17,14 @@ from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.envs import EpisodeConfig, TunerVectorEnv
 from damon_tuner.envs.batch import NR_KNOBS
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme
-from damon_tuner.policies.decision import MONITORING
 
 RUNS = 7
 """How often each is measured."""
 
 _HOSTS = 64
 _GIB = 1 << 30
+_MAX_REGIONS = 200
+_RANGES = 128
 
 # A scheme with everything that costs time: a size quota, and priorities to fill it by.
 _SCHEME = Scheme(
@@ -33,20 +34,26 @@ _SCHEME = Scheme(
 )
 
 
+def _spec(footprint_bytes: float) -> _core.Spec:
+    """A load that needs all the regions there are: many ranges, each at a rate of its own."""
+    edges = np.linspace(0.0, footprint_bytes, _RANGES + 1)
+    rates = 10.0 ** np.random.default_rng(0).uniform(-3.0, 2.5, _RANGES)
+    program = np.column_stack([np.zeros(_RANGES), edges[:-1], edges[1:], rates])
+    size = (footprint_bytes, footprint_bytes)
+    return _core.Spec("recorded", {"footprint_bytes": size}, program=program)
+
+
 def _batch(
     nr_hosts: int,
     seed: int,
     *,
     nr_threads: int = 1,
     sampler: Literal["binomial", "per-check"] = "binomial",
-    footprint_bytes: float | None = None,
+    footprint_gib: int = 64,
 ) -> _core.Batch:
     """Hosts that have settled: at most 200 regions each, at the kernel's intervals."""
-    batch = _core.Batch(
-        nr_hosts, nr_threads, 5_000, 100_000, 10, MONITORING.max_nr_regions, sampler
-    )
-    size = (footprint_bytes, footprint_bytes) if footprint_bytes else None
-    spec = _core.Spec("phases", {"footprint_bytes": size} if size else {})
+    batch = _core.Batch(nr_hosts, nr_threads, 5_000, 100_000, 10, _MAX_REGIONS, sampler)
+    spec = _spec(float(footprint_gib * _GIB))
     for host in range(nr_hosts):
         batch.reset(host, spec, seed * nr_hosts + host, 1.0)
         batch.set_schemes(host, (_SCHEME,))
@@ -90,7 +97,7 @@ def _speedup_over_reference(runs: int) -> Figure:
 def _simulated_s_per_s(runs: int) -> Figure:
     seconds = []
     for run in range(runs):
-        batch = _batch(1, run, footprint_bytes=64.0 * _GIB)
+        batch = _batch(1, run, footprint_gib=64)
         seconds.append(200.0 / _cpu_s(lambda batch=batch: batch.step(None, 200_000_000)))  # type: ignore[misc]
     return repeated("sim.simulated_s_per_s", seconds, "1", footprint_gib=64, clock="CPU time")
 
@@ -99,7 +106,7 @@ def _cost_growth(runs: int) -> Figure:
     """Time of a region's aggregation on a host of 4 TiB over that on one of 64 GiB."""
 
     def ns(footprint_gib: int, run: int) -> float:
-        batch = _batch(4, run, footprint_bytes=float(footprint_gib * _GIB))
+        batch = _batch(4, run, footprint_gib=footprint_gib)
         before = batch.region_aggregations()
         elapsed_s = _cpu_s(lambda: batch.step(None, 40_000_000))
         return elapsed_s / (batch.region_aggregations() - before)

@@ -28,11 +28,11 @@ class TrainConfig:
     """Width of each hidden layer."""
     rollout_steps: int = 60
     """Control intervals of each host between two updates."""
-    batch_size: int = 960
+    batch_size: int = 240
     """Transitions in a gradient step."""
-    epochs: int = 6
+    epochs: int = 10
     """Passes over a rollout."""
-    learning_rate: float = 6e-4
+    learning_rate: float = 4e-4
     """At the start; it falls linearly to a tenth."""
     gamma: float = 0.97
     """Discount a control interval."""

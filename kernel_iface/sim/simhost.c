@@ -217,32 +217,54 @@ static uint64_t bytes_of(double pages)
 	return bytes <= 0.0 ? 0 : bytes < 0x1p64 ? (uint64_t)bytes : UINT64_MAX;
 }
 
+static bool reserve_snapshot(struct sim_host *h, const struct damon_ctx *damon)
+{
+	struct snapshot_region *regions;
+
+	if (h->snapshot_capacity >= damon->nr_regions)
+		return true;
+	regions = realloc(h->snapshot_regions, damon->capacity * sizeof(*regions));
+	if (!regions)
+		return false;
+	h->snapshot_regions = regions;
+	h->snapshot_capacity = damon->capacity;
+	return true;
+}
+
+/* A kernel shows regions before it splits them: halves that are still alike are one. */
+static bool joins(const struct snapshot_region *last, const struct snapshot_region *next,
+		  uint64_t sz_limit)
+{
+	return last->end == next->start && last->nr_accesses == next->nr_accesses &&
+	       last->age == next->age && next->end - last->start <= sz_limit;
+}
+
 static bool snapshot_regions(struct sim_host *h, const struct damon_ctx *damon,
 			     struct snapshot *snapshot)
 {
 	const uint64_t left_bp = damon_left_bp(damon);
+	struct snapshot_region *out;
+	size_t nr = 0;
 
-	if (h->snapshot_capacity < damon->nr_regions) {
-		struct snapshot_region *regions = realloc(h->snapshot_regions,
-			damon->capacity * sizeof(*regions));
-
-		if (!regions)
-			return false;
-		h->snapshot_regions = regions;
-		h->snapshot_capacity = damon->capacity;
-	}
+	if (!reserve_snapshot(h, damon))
+		return false;
+	out = h->snapshot_regions;
 	for (size_t i = 0; i < damon->nr_regions; i++) {
 		const struct damon_region *r = &damon->regions[i];
-
-		h->snapshot_regions[i] = (struct snapshot_region){
+		const struct snapshot_region next = {
 			.start = r->start,
 			.end = r->end,
 			.nr_accesses = damon_mvsum(r->nr_accesses, r->last_nr_accesses, left_bp),
 			.age = r->age,
 		};
+
+		if (nr && joins(&out[nr - 1], &next, damon->sz_limit))
+			out[nr - 1].end = next.end;
+		else
+			out[nr++] = next;
 	}
-	snapshot->regions = h->snapshot_regions;
-	snapshot->nr_regions = damon->nr_regions;
+	snapshot->regions = out;
+	snapshot->nr_regions = nr;
 	return true;
 }
 

@@ -63,7 +63,14 @@ def test_a_host_and_the_batch_decide_alike(family: str) -> None:
     spec, seed, budget = _core.Spec(family), 7, 0.03
     network = random_policy(3).network()
     host, policy = SimHost(spec, seed=seed, attrs=MONITORING), LearnedPolicy(network, budget)
-    batch = _core.Batch(1, 1, 5_000, 100_000, 10, 200)
+    batch = _core.Batch(
+        1,
+        1,
+        MONITORING.intervals.sample_us,
+        MONITORING.intervals.aggr_us,
+        MONITORING.min_nr_regions,
+        MONITORING.max_nr_regions,
+    )
     observation = np.zeros((1, NR_FEATURES), dtype=np.float32)
     action = np.zeros((1, NR_KNOBS), dtype=np.float32)
     batch.reset(0, spec, seed, budget, observation)
