@@ -21,8 +21,9 @@ bool memory_init(struct memory *m, struct machine *machine, size_t nr_blocks,
 	m->sample_s = (double)sample_us * 1e-6;
 	m->blocks = calloc(nr_blocks, sizeof(*m->blocks));
 	m->nr_groups = (nr_blocks + MEMORY_GROUP - 1) / MEMORY_GROUP;
-	m->group_out = calloc(m->nr_groups, sizeof(*m->group_out));
-	if (!m->blocks || !m->group_out) {
+	m->group_return_hz = calloc(m->nr_groups, sizeof(*m->group_return_hz));
+	m->group_settled_us = calloc(m->nr_groups, sizeof(*m->group_settled_us));
+	if (!m->blocks || !m->group_return_hz || !m->group_settled_us) {
 		memory_destroy(m);
 		return false;
 	}
@@ -36,7 +37,8 @@ void memory_destroy(struct memory *m)
 	for (size_t t = 0; m->machine && t < NR_TIERS; t++)
 		m->machine->pages[t] -= m->tier[t];
 	free(m->blocks);
-	free(m->group_out);
+	free(m->group_return_hz);
+	free(m->group_settled_us);
 	memset(m, 0, sizeof(*m));
 }
 
@@ -155,7 +157,8 @@ void memory_drop(struct memory *m, struct block *b, enum tier tier, double share
 /* Where the kernel would take @pages from: fast memory, then slow, then fast again by reclaim. */
 static enum tier allocation_tier(const struct memory *m, double pages)
 {
-	if (machine_room_pages(m->machine, TIER_FAST) < pages &&
+	if (m->machine->pages_max[TIER_SLOW] > 0.0 &&
+	    machine_room_pages(m->machine, TIER_FAST) < pages &&
 	    machine_room_pages(m->machine, TIER_SLOW) >= pages)
 		return TIER_SLOW;
 	return TIER_FAST;
@@ -212,22 +215,25 @@ static bool settle_block(struct memory *m, struct block *b, uint64_t now_us)
 static void settle_group(struct memory *m, size_t group, uint64_t now_us)
 {
 	const size_t first = group * MEMORY_GROUP;
-	double out = 0.0;
+	double return_hz = 0.0;
 
 	for (size_t i = first; i < first + MEMORY_GROUP && i < m->nr_blocks; i++) {
+		struct block *b = &m->blocks[i];
+
 		/* a return changes only the slow sum, and does that itself: no bracket */
-		if (settle_block(m, &m->blocks[i], now_us) && m->moved)
+		if (settle_block(m, b, now_us) && m->moved)
 			m->moved(m->moved_data, m, i, false);
-		out += block_out(&m->blocks[i]);
+		return_hz += block_out(b) * (double)b->rate_hz;
 	}
-	m->group_out[group] = out > 0.0;
+	m->group_return_hz[group] = return_hz * m->pages_per_block;
+	m->group_settled_us[group] = now_us;
 }
 
 void memory_settle(struct memory *m, uint64_t now_us)
 {
 	integrate(m, now_us);
 	for (size_t g = 0; g < m->nr_groups; g++)
-		if (m->group_out[g])
+		if (m->group_return_hz[g] * (double)(now_us - m->group_settled_us[g]) >= 1e6)
 			settle_group(m, g, now_us);
 }
 
@@ -256,7 +262,7 @@ struct block *memory_open(struct memory *m, size_t block, uint64_t now_us)
 static void mark_out(struct memory *m, size_t block)
 {
 	if (block_out(&m->blocks[block]) > 0.0)
-		m->group_out[block / MEMORY_GROUP] = true;
+		m->group_return_hz[block / MEMORY_GROUP] = HUGE_VAL;
 }
 
 void memory_close(struct memory *m, size_t block)

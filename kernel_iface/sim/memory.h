@@ -41,8 +41,12 @@ struct block {
 struct memory {
 	struct machine *machine;
 	struct block *blocks;
-	/* whether anything is out, by group of blocks */
-	bool *group_out;
+	/*
+	 * By group of blocks: pages that come back a second, and since when none were looked for.
+	 * What returns less than a page is settled later, at no loss but that of time.
+	 */
+	double *group_return_hz;
+	uint64_t *group_settled_us;
 	size_t nr_blocks;
 	size_t nr_groups;
 	double pages_per_block;
