@@ -98,6 +98,9 @@ class Batch:
     def set_schemes(self, host: int, schemes: Sequence[object], context: int = 0, /) -> None:
         """Commit ``host.Scheme`` objects; those at the same index keep statistics and charges."""
 
+    def broken_invariant(self, host: int, /) -> str | None:
+        """What must hold of a host's memory and regions and does not, or None."""
+
     def set_power(self, host: int, offline_blocks: int, clock_cap: float, /) -> None:
         """Ask for memory blocks offline, and for a memory clock capped to a share of its own."""
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "batch.h"
+#include "verify_memory.h"
 
 typedef struct {
 	PyObject_HEAD
@@ -230,7 +231,8 @@ static PyObject *Batch_set_contexts(BatchObject *self, PyObject *args)
 	if (contexts_from_py(sequence, &specs, &nr) || check_live_host(self, host))
 		goto out;
 	for (size_t i = 0; i < nr; i++) {
-		const char *wrong = context_validate(&specs[i], self->batch.nr_tenants);
+		const char *wrong =
+			context_validate(&specs[i], &self->batch.hosts[host].world);
 
 		if (wrong) {
 			PyErr_SetString(PyExc_ValueError, wrong);
@@ -456,6 +458,23 @@ static PyObject *Batch_machine(BatchObject *self, PyObject *args)
 	return machine_to_py(&self->batch.hosts[host]);
 }
 
+static PyObject *Batch_broken_invariant(BatchObject *self, PyObject *args)
+{
+	const struct sim_host *h;
+	const char *broken;
+	Py_ssize_t host;
+
+	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
+		return NULL;
+	h = &self->batch.hosts[host];
+	broken = world_broken_invariant(&h->world);
+	if (!broken && h->has_twin)
+		broken = world_broken_invariant(&h->twin);
+	for (size_t i = 0; !broken && i < h->nr_contexts; i++)
+		broken = damon_broken_invariant(&h->contexts[i].kdamond.ctx);
+	return broken ? PyUnicode_FromString(broken) : Py_NewRef(Py_None);
+}
+
 static PyObject *Batch_set_power(BatchObject *self, PyObject *args)
 {
 	uint32_t nr_offline;
@@ -490,6 +509,8 @@ static PyMethodDef Batch_methods[] = {
 	  "Commit schemes to one host." },
 	{ "set_contexts", (PyCFunction)Batch_set_contexts, METH_VARARGS,
 	  "Monitor one host by other contexts." },
+	{ "broken_invariant", (PyCFunction)Batch_broken_invariant, METH_VARARGS,
+	  "What must hold of a host and does not, or None." },
 	{ "set_power", (PyCFunction)Batch_set_power, METH_VARARGS,
 	  "Memory blocks to take offline, and a clock cap." },
 	{ "load", (PyCFunction)Batch_load, METH_VARARGS,

@@ -169,7 +169,7 @@ static PyObject *names_to_py(const char *const *names, size_t nr)
 static const char *const truth_names[NR_TRUTH] = {
 	"time_us", "cost_byte_s", "cost_unmanaged_byte_s", "resident_byte_s", "touched_byte_s",
 	"stall_us", "interference_us", "busy_us", "faults", "pages_out", "lost_us",
-	"lost_unmanaged_us", "slow_byte_s", "huge_bytes", "pages_promoted", "pages_demoted",
+	"lost_unmanaged_us", "slow_byte_s", "huge_byte_s", "pages_promoted", "pages_demoted",
 	"energy_j", "energy_unmanaged_j", "oom_kills",
 };
 

@@ -88,13 +88,15 @@ static double page_out(struct memory *m, struct block *b, struct part part, doub
 	return pages;
 }
 
-double action_page_out(struct memory *m, size_t block, double share, uint64_t now_us)
+double action_page_out(struct memory *m, size_t block, double share, uint64_t now_us,
+		       double *elapsed_us)
 {
 	struct block *b = memory_open(m, block, now_us);
-	const struct part part = { share, share, slow_part(b) };
-	double elapsed_us = 0.0, pages;
+	const double fast = share * (1.0 - slow_part(b));
+	const struct part part = { fast, fast, 0.0 };
+	double pages;
 
-	pages = page_out(m, b, part, &elapsed_us);
+	pages = page_out(m, b, part, elapsed_us);
 	memory_close(m, block);
 	return pages;
 }
@@ -158,15 +160,17 @@ static double bring_back(struct memory *m, struct block *b, double share, double
 /* @share: of the block's addresses. */
 static double collapse(struct memory *m, struct block *b, double share, double *elapsed_us)
 {
-	const double more = fmin(share, 1.0) * (1.0 - (double)b->huge);
+	const double more = share * (1.0 - (double)b->huge);
 	const double bloat = more * (1.0 - (double)b->touched);
+	const double wanted = (bloat + share * block_out(b)) * m->pages_per_block;
 
-	if (b->is_file || b->touched <= 0.0f || more < NEGLIGIBLE_SHARE)
+	if (b->is_file || b->advice == THP_ADVISED_AGAINST || b->touched <= 0.0f ||
+	    more < NEGLIGIBLE_SHARE)
 		return 0.0;
-	if (machine_room_pages(m->machine, TIER_FAST) < bloat * m->pages_per_block)
+	if (machine_room_pages(m->machine, TIER_FAST) < wanted)
 		return 0.0;
 	/* huge pages hold nothing that is out: all of it comes back with them */
-	bring_back(m, b, share >= 1.0 ? 1.0 : share, elapsed_us);
+	bring_back(m, b, share, elapsed_us);
 	memory_allocate(m, b, bloat);
 	b->huge = (float)fmin((double)b->huge + more, 1.0);
 	*elapsed_us += huge_pages(m, more) * m->machine->profile[PROFILE_COLLAPSE_US];
@@ -185,36 +189,33 @@ double action_collapse(struct memory *m, size_t block, double share, uint64_t no
 
 /* ---- one scheme's action on part of a block ---- */
 
-/*
- * Pages inside a block have no place.  When a walk acts on one part of a block and then on the
- * next, the second must not take again from what the first left.
- */
-static double unwalked_part(struct memory *m, size_t block, double from, double to,
-			    uint64_t now_us)
+void extent_walk(struct extent *e, struct walked *w, size_t unit, double from, double to,
+		 uint64_t now_us)
 {
-	const bool follows = m->walk_us == now_us && m->walk_block == block &&
-			     fabs(m->walk_share - from) < 1e-9;
+	const bool follows = w->us == now_us && w->unit == unit && fabs(w->share - from) < 1e-9;
 	const double left = follows && from < 1.0 ? 1.0 - from : 1.0;
 
-	m->walk_block = block;
-	m->walk_share = to;
-	m->walk_us = now_us;
-	return fmin((to - from) / left, 1.0);
+	*w = (struct walked){ unit, to, now_us };
+	e->share = to - from;
+	e->part = fmin((to - from) / left, 1.0);
 }
 
-static void set_active(struct block *b, bool active, double share)
+/* @acted: share of the block's addresses, all of them resident. */
+static void set_active(struct block *b, bool active, double acted)
 {
-	const double now = page_active_share(b);
+	const double now = page_active_share(b), resident = block_resident(b);
 
-	b->active = (float)(now + ((active ? 1.0 : 0.0) - now) * share);
+	if (acted > 0.0)
+		b->active = (float)(now + ((active ? 1.0 : 0.0) - now) *
+					  fmin(acted / resident, 1.0));
 }
 
 /* Weighted destinations: pages are spread so that each tier holds its part, and then stay. */
 static double spread(struct memory *m, struct block *b, const struct scheme *s,
-		     struct part part, double share, double *elapsed_us)
+		     struct part part, double *elapsed_us)
 {
 	const double resident = block_resident(b), slow = slow_part(b);
-	double weight[2] = { 0.0, 0.0 }, wanted, moved;
+	double weight[2] = { 0.0, 0.0 }, wanted, moved, taken;
 
 	for (uint32_t i = 0; i < s->nr_dests; i++)
 		if (s->dests[i].nid == TIER_FAST || s->dests[i].nid == TIER_SLOW)
@@ -226,23 +227,26 @@ static double spread(struct memory *m, struct block *b, const struct scheme *s,
 	if (moved < NEGLIGIBLE_SHARE)
 		return 0.0;
 	/* migrate() takes this part of what lies where the pages come from */
-	part.slow = slow;
-	part.huge = part.base = fmin(share * moved / (wanted > slow ? 1.0 - slow : slow), 1.0);
+	taken = fmin(moved / (wanted > slow ? 1.0 - slow : slow), 1.0);
+	part.huge *= taken;
+	part.base *= taken;
 	return migrate(m, b, part, wanted > slow ? TIER_SLOW : TIER_FAST, elapsed_us);
 }
 
 static double act(struct memory *m, struct block *b, const struct scheme *s, struct part part,
-		  double share, double *elapsed_us)
+		  const struct extent *extent, double *elapsed_us)
 {
-	const double resident_pages = block_resident(b) * share * m->pages_per_block;
+	const double acted = (double)b->huge * part.huge + base_resident(b) * part.base;
+	const double share = extent->part;
 
 	switch (s->action) {
 	case DAMOS_PAGEOUT:
 		return page_out(m, b, part, elapsed_us);
 	case DAMOS_MIGRATE_HOT:
 	case DAMOS_MIGRATE_COLD:
-		if (s->nr_dests)
-			return spread(m, b, s, part, share, elapsed_us);
+		/* by physical address the kernel knows one destination only */
+		if (s->nr_dests && extent->tier == NR_TIERS)
+			return spread(m, b, s, part, elapsed_us);
 		if (s->target_nid != TIER_FAST && s->target_nid != TIER_SLOW)
 			return 0.0;
 		return migrate(m, b, part, (enum tier)s->target_nid, elapsed_us);
@@ -257,11 +261,10 @@ static double act(struct memory *m, struct block *b, const struct scheme *s, str
 		return share * m->pages_per_block;
 	case DAMOS_COLD:
 	case DAMOS_LRU_DEPRIO:
-		set_active(b, false, share);
-		return resident_pages;
 	case DAMOS_LRU_PRIO:
-		set_active(b, true, share);
-		return resident_pages;
+		set_active(b, s->action == DAMOS_LRU_PRIO, acted);
+		/* nothing left: what an earlier part acted on is still there */
+		return acted / extent->part * extent->share * m->pages_per_block;
 	default:
 		return 0.0;
 	}
@@ -287,9 +290,10 @@ static bool page_out_plain(struct memory *m, size_t block, const struct extent *
 
 	if (b->huge > 0.0f || b->tier[TIER_SLOW] > 0.0f || extent->filtered)
 		return false;
-	part.base = unwalked_part(m, block, extent->from, extent->to, now_us);
+	part.base = extent->part;
 	if (b->tier[TIER_FAST] <= 0.0f)
 		return true;
+	result->pages_passed += (double)b->tier[TIER_FAST] * extent->share * m->pages_per_block;
 	result->pages_applied += page_out(m, b, part, &result->elapsed_us);
 	memory_placed(m, block);
 	return true;
@@ -300,7 +304,6 @@ void action_apply(struct memory *m, size_t block, const struct extent *extent,
 {
 	const bool paddr = extent->tier != NR_TIERS;
 	struct page_pass pass = { 1.0, 1.0 };
-	double share = extent->to - extent->from;
 	struct part part;
 	struct block *b;
 
@@ -313,12 +316,11 @@ void action_apply(struct memory *m, size_t block, const struct extent *extent,
 				   paddr && scheme->action == DAMOS_PAGEOUT, now_us);
 	part = part_of(b, &pass, extent->tier);
 	result->pages_passed += ((double)b->huge * part.huge + base_resident(b) * part.base) *
-				share * m->pages_per_block;
+				extent->share * m->pages_per_block;
 	if (scheme->action != DAMOS_STAT) {
-		share = unwalked_part(m, block, extent->from, extent->to, now_us);
-		part.huge *= share;
-		part.base *= share;
-		result->pages_applied += act(m, b, scheme, part, share, &result->elapsed_us);
+		part.huge *= extent->part;
+		part.base *= extent->part;
+		result->pages_applied += act(m, b, scheme, part, extent, &result->elapsed_us);
 	}
 	memory_close(m, block);
 }

@@ -14,12 +14,12 @@ struct action_result {
 };
 
 /*
- * Part of one block: from the share @from of its addresses to the share @to.  Where pages are
- * found by physical address @tier is the one that was looked at, else NR_TIERS.
+ * Part of one block: @share of its pages, of which an action takes @part of what is there.  Where
+ * pages are found by physical address @tier is the one that was looked at, else NR_TIERS.
  */
 struct extent {
-	double from;
-	double to;
+	double share;
+	double part;
 	enum tier tier;
 	uint32_t memcg;
 	/* the scheme's filters are asked for each page */
@@ -29,8 +29,17 @@ struct extent {
 void action_apply(struct memory *memory, size_t block, const struct extent *extent,
 		  const struct scheme *scheme, uint64_t now_us, struct action_result *result);
 
-/* For reclaim, khugepaged and memory blocks: @share of the block's pages, whatever they are. */
-double action_page_out(struct memory *memory, size_t block, double share, uint64_t now_us);
+/*
+ * Describe the addresses of @unit, a block or a frame, from the share @from to the share @to.
+ * Pages inside it have no place: when a walk acts on one part and then on the next, the second
+ * must not take again from what the first left.
+ */
+void extent_walk(struct extent *extent, struct walked *walked, size_t unit, double from,
+		 double to, uint64_t now_us);
+
+/* For reclaim and khugepaged: @share of the block's pages, whatever they are; of fast memory. */
+double action_page_out(struct memory *memory, size_t block, double share, uint64_t now_us,
+		       double *elapsed_us);
 double action_migrate(struct memory *memory, size_t block, double share, enum tier to,
 		      uint64_t now_us, double *elapsed_us);
 /* Returns pages that became huge; 0 where they cannot. */

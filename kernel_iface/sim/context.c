@@ -9,7 +9,34 @@
 
 #define BP 1e4
 
-const char *context_validate(const struct context_spec *spec, size_t nr_tenants)
+static const char *validate_nodes(const struct context_spec *spec, const struct machine *m)
+{
+	const double pages = m->pages_max[TIER_FAST] + m->pages_max[TIER_SLOW];
+
+	if (spec->nr_targets)
+		return "paddr has nodes, and no targets";
+	if (!spec->nodes[TIER_FAST] && !spec->nodes[TIER_SLOW])
+		return "paddr needs a node";
+	if (!spec->nodes[TIER_FAST] && m->pages_max[TIER_SLOW] <= 0.0)
+		return "the host has no slow node";
+	if (pages * DT_PAGE_BYTES > (double)(DAMON_MAX_ADDR / 2))
+		return "the host has more memory than physical addresses: lower memory_ratio";
+	return NULL;
+}
+
+static const char *validate_targets(const struct context_spec *spec, size_t nr_tenants)
+{
+	if (!spec->nr_targets)
+		return "vaddr needs a target";
+	for (uint32_t i = 0; i < spec->nr_targets; i++)
+		if (spec->targets[i] >= nr_tenants)
+			return "no such tenant";
+	if (spec->nodes[TIER_FAST] || spec->nodes[TIER_SLOW])
+		return "vaddr has targets, and no nodes";
+	return spec->nr_probes ? "probes need paddr" : NULL;
+}
+
+const char *context_validate(const struct context_spec *spec, const struct world *world)
 {
 	const char *wrong = damon_validate_attrs(&spec->attrs);
 
@@ -18,13 +45,8 @@ const char *context_validate(const struct context_spec *spec, size_t nr_tenants)
 	if (wrong)
 		return wrong;
 	if (spec->ops_id == DAMON_OPS_PADDR)
-		return spec->nodes[0] || spec->nodes[1] ? NULL : "paddr needs a node";
-	if (!spec->nr_targets)
-		return "vaddr needs a target";
-	for (uint32_t i = 0; i < spec->nr_targets; i++)
-		if (spec->targets[i] >= nr_tenants)
-			return "no such tenant";
-	return spec->nr_probes ? "probes need paddr" : NULL;
+		return validate_nodes(spec, &world->machine);
+	return validate_targets(spec, world->nr_tenants);
 }
 
 static void look_at_blocks(struct context *c, uint32_t target, double sample_s)
@@ -265,7 +287,10 @@ uint64_t context_free_permille(void *data)
 {
 	const struct machine *m = &((struct context *)data)->world->machine;
 
-	return (uint64_t)(machine_free_pages(m) * 1e3 / m->pages_max[TIER_FAST]);
+	const double free = machine_free_pages(m) + m->pages_max[TIER_SLOW] - m->pages[TIER_SLOW];
+	const double total = machine_online_pages(m, TIER_FAST) + m->pages_max[TIER_SLOW];
+
+	return total > 0.0 ? (uint64_t)(fmax(free, 0.0) * 1e3 / total) : 0;
 }
 
 void context_charge(struct context *c, double pages, struct damos_result *result)
@@ -278,20 +303,21 @@ void context_charge(struct context *c, double pages, struct damos_result *result
 
 static double node_used_share(const struct machine *m, int32_t nid)
 {
-	const double max = nid == TIER_FAST || nid == TIER_SLOW ? m->pages_max[nid] : 0.0;
+	const bool known = nid == TIER_FAST || nid == TIER_SLOW;
+	const double max = known ? machine_online_pages(m, (enum tier)nid) : 0.0;
 	const double free = nid == TIER_FAST ? machine_free_pages(m) : max - m->pages[TIER_SLOW];
 
-	return max > 0.0 ? 1.0 - free / max : 0.0;
+	return max > 0.0 ? fmin(fmax(1.0 - free / max, 0.0), 1.0) : 0.0;
 }
 
 static double node_memcg_share(const struct world *w, const struct quota_goal *goal)
 {
 	const bool known = goal->nid == TIER_FAST || goal->nid == TIER_SLOW;
-	const double max = known ? w->machine.pages_max[goal->nid] : 0.0;
+	const double max = known ? machine_online_pages(&w->machine, (enum tier)goal->nid) : 0.0;
 
 	if (max <= 0.0 || goal->memcg >= w->nr_tenants)
 		return 0.0;
-	return w->tenants[goal->memcg].memory.tier[goal->nid] / max;
+	return fmin(w->tenants[goal->memcg].memory.tier[goal->nid] / max, 1.0);
 }
 
 static double active_share(const struct world *w)

@@ -43,8 +43,8 @@ struct context {
 	const struct binomial *binomial;
 };
 
-/* NULL, or what is wrong with @spec for a host of @nr_tenants. */
-const char *context_validate(const struct context_spec *spec, size_t nr_tenants);
+/* NULL, or what is wrong with @spec for a host. */
+const char *context_validate(const struct context_spec *spec, const struct world *world);
 /* Everything but the kdamond's schemes is filled in.  False when memory is out. */
 bool context_start(struct context *context, uint64_t seed);
 void context_destroy(struct context *context);

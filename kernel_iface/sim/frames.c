@@ -8,6 +8,8 @@
 #define NOBODY UINT32_MAX
 /* How many frames are looked at for one with room; then the last one is overfilled. */
 #define SEARCH_MAX 64
+/* Frames of a host that has far more memory than its tenants are larger than blocks. */
+#define MAX_FRAMES 262144.0
 
 static size_t tenant_of(const struct frames *f, uint32_t occupant)
 {
@@ -167,6 +169,9 @@ bool frames_init(struct frames *f, struct memory *const *memories, size_t nr, si
 		f->first_of_tenant[t + 1] = f->first_of_tenant[t] + memories[t]->nr_blocks;
 		f->pages_per_frame = fmax(f->pages_per_frame, memories[t]->pages_per_block);
 	}
+	f->pages_per_frame =
+		fmax(f->pages_per_frame, ceil((machine->pages_max[TIER_FAST] +
+					       machine->pages_max[TIER_SLOW]) / MAX_FRAMES));
 	f->nr_fast = (size_t)ceil(machine->pages_max[TIER_FAST] / f->pages_per_frame);
 	f->nr_frames = f->nr_fast +
 		       (size_t)ceil(machine->pages_max[TIER_SLOW] / f->pages_per_frame);

@@ -46,6 +46,8 @@ struct frames {
 	size_t nr_views;
 	/* where the search for room goes on, by tier */
 	size_t search[NR_FRAME_TIERS];
+	/* by frame */
+	struct walked walked;
 };
 
 /*

@@ -20,10 +20,20 @@ void machine_init(struct machine *m, const double *profile, double footprint_pag
 
 double machine_free_pages(const struct machine *m)
 {
-	const double pool = m->pages[TIER_POOL] / m->profile[PROFILE_COMPRESSION_RATIO];
-	const double offline = power_offline_gib(&m->power) * PAGES_PER_GIB;
+	return fmax(machine_online_pages(m, TIER_FAST) - machine_used_pages(m), 0.0);
+}
 
-	return fmax(m->pages_max[TIER_FAST] - offline - m->pages[TIER_FAST] - pool, 0.0);
+double machine_used_pages(const struct machine *m)
+{
+	return m->pages[TIER_FAST] +
+	       m->pages[TIER_POOL] / m->profile[PROFILE_COMPRESSION_RATIO];
+}
+
+double machine_online_pages(const struct machine *m, enum tier tier)
+{
+	if (tier == TIER_FAST)
+		return m->pages_max[TIER_FAST] - power_offline_gib(&m->power) * PAGES_PER_GIB;
+	return m->pages_max[tier];
 }
 
 double machine_low_wmark_pages(const struct machine *m)

@@ -42,6 +42,10 @@ void machine_init(struct machine *machine, const double *profile, double footpri
 
 /* Pages of fast memory that nothing occupies; offline blocks are not there. */
 double machine_free_pages(const struct machine *machine);
+/* Pages of fast memory that something occupies. */
+double machine_used_pages(const struct machine *machine);
+/* Pages that a resident tier has; offline blocks are not there. */
+double machine_online_pages(const struct machine *machine, enum tier tier);
 /* Free pages of fast memory at which kswapd starts; it stops at twice that. */
 double machine_low_wmark_pages(const struct machine *machine);
 /* How many more pages @tier takes before the kernel would have to reclaim. */

@@ -50,6 +50,7 @@ static void integrate(struct memory *m, uint64_t now_us)
 	if (now_us == m->integrated_us)
 		return;
 	m->touched_page_us += m->touched * dt_us;
+	m->huge_page_us += m->huge * dt_us;
 	for (size_t t = 0; t < NR_TIERS; t++)
 		m->tier_page_us[t] += m->tier[t] * dt_us;
 	m->integrated_us = now_us;
@@ -209,6 +210,8 @@ static bool settle_block(struct memory *m, struct block *b, uint64_t now_us)
 		back = 1.0;
 	for (enum tier t = TIER_POOL; t < NR_TIERS; t++)
 		return_pages(m, b, t, back, back_for_us);
+	/* wherever an action put them on the lists, they were accessed since */
+	b->active = -1.0f;
 	return true;
 }
 
@@ -337,12 +340,12 @@ static void touch_more(struct memory *m, struct block *b, double share)
 /* Part of a block is freed: what huge pages hold stays with them. */
 static void touch_less(struct memory *m, struct block *b, double share)
 {
-	const double keep = share / (double)b->touched;
-	const double base = (double)b->touched * (1.0 - (double)b->huge);
-	const double total = block_resident(b) + block_out(b);
+	const double gone = 1.0 - share / (double)b->touched, resident = block_resident(b);
+	const double base = resident > 0.0 ? fmax(1.0 - (double)b->huge / resident, 0.0) : 0.0;
 
-	for (enum tier t = TIER_FAST; total > 0.0 && t < NR_TIERS; t++)
-		memory_drop(m, b, t, base * (1.0 - keep) * (double)b->tier[t] / total);
+	for (enum tier t = TIER_FAST; t < NR_TIERS; t++)
+		memory_drop(m, b, t,
+			    (double)b->tier[t] * gone * (tier_is_resident(t) ? base : 1.0));
 	b->touched = (float)share;
 }
 

@@ -38,6 +38,13 @@ struct block {
 	uint64_t cleared_us;
 };
 
+/* Where the last action on a unit of memory stopped: what lies before was acted on. */
+struct walked {
+	size_t unit;
+	double share;
+	uint64_t us;
+};
+
 struct memory {
 	struct machine *machine;
 	struct block *blocks;
@@ -77,12 +84,11 @@ struct memory {
 	double pages_demoted;
 	uint64_t integrated_us;
 	double touched_page_us;
+	double huge_page_us;
 	double tier_page_us[NR_TIERS];
 
-	/* where the last action stopped inside a block: what lies before was acted on */
-	size_t walk_block;
-	double walk_share;
-	uint64_t walk_us;
+	/* by block */
+	struct walked walked;
 
 	/* told whenever pages of a block moved, or also what is seen of it; may be NULL */
 	void (*moved)(void *data, struct memory *memory, size_t block, bool seen);

@@ -133,8 +133,8 @@ static void apply(void *data, struct damon_ctx *ctx, const struct scheme *scheme
 	walk.extent.filtered = !result->core_allowed &&
 			       (scheme->nr_filters || scheme->action == DAMOS_PAGEOUT);
 	for (size_t i = (size_t)start; (double)i < end && i < c->frames->nr_frames; i++) {
-		walk.extent.from = fmax(start - (double)i, 0.0);
-		walk.extent.to = fmin(end - (double)i, 1.0);
+		extent_walk(&walk.extent, &c->frames->walked, i, fmax(start - (double)i, 0.0),
+			    fmin(end - (double)i, 1.0), c->world->now_us);
 		frames_visit(c->frames, i, act_on_occupant, &walk);
 	}
 	result->elapsed_us = walk.done.elapsed_us;

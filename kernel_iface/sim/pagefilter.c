@@ -32,7 +32,7 @@ static bool is_of_type(const struct damos_filter *f, const struct block *b, cons
 	case DAMOS_FILTER_YOUNG:
 		return k->young;
 	case DAMOS_FILTER_HUGEPAGE_SIZE:
-		return k->huge && f->min_bytes <= bytes && bytes <= f->max_bytes;
+		return f->min_bytes <= bytes && bytes <= f->max_bytes;
 	default:
 		/* every page that is followed here is mapped */
 		return false;
@@ -72,7 +72,8 @@ static double young_share(const struct block *b, bool huge, uint64_t now_us)
 {
 	const double pages = huge ? PAGES_PER_HUGE_PAGE * (double)b->touched : 1.0;
 
-	if (!b->cleared_us)
+	/* or only just, on the way over another part of the block */
+	if (!b->cleared_us || b->cleared_us == now_us)
 		return 1.0;
 	return -expm1(-(double)b->rate_hz * pages * (double)(now_us - b->cleared_us) * 1e-6);
 }

@@ -53,8 +53,7 @@ static double begin_offline(struct power *p, double free_gib, double occupied, u
 	}
 	p->nr_offline++;
 	p->going_offline = true;
-	p->transition_until_us =
-		now_us + 1 + (uint64_t)(p->offline_s_per_gib * p->block_gib * 1e6);
+	p->transition_until_us = now_us + (uint64_t)(p->offline_s_per_gib * p->block_gib * 1e6);
 	return occupied * p->block_gib;
 }
 
@@ -68,7 +67,7 @@ double power_advance(struct power *p, double free_gib, double occupied, uint64_t
 		return begin_offline(p, free_gib, occupied, now_us);
 	if (p->nr_offline > p->nr_offline_wanted) {
 		p->going_offline = false;
-		p->transition_until_us = now_us + 1 + (uint64_t)(p->online_s * 1e6);
+		p->transition_until_us = now_us + (uint64_t)(p->online_s * 1e6);
 	}
 	return 0.0;
 }
@@ -90,7 +89,7 @@ void power_integrate(struct power *p, double used_gib, double load, double us)
 	const double rest_mw = p->mw[p->interleaved ? MW_STANDBY : MW_POWERDOWN];
 	const double used_mw = load * p->mw[MW_ACTIVE] + (1.0 - load) * rest_mw;
 	const double clock = 1.0 - p->clock_power_share * (1.0 - p->clock_cap);
-	const double awake = used * used_mw + (p->gib - asleep - used) * p->mw[MW_STANDBY];
+	const double awake = used * used_mw + (p->gib - asleep - used) * rest_mw;
 
 	p->energy_j += (awake * clock + asleep * p->mw[MW_SELF_REFRESH]) * 1e-3 * us * 1e-6;
 }

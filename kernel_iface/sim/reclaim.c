@@ -11,8 +11,8 @@
 #define MISSES_MAX 64
 /* Below this part of the low watermark allocations wait for the reclaim. */
 #define DIRECT_PART 0.5
-/* A killed process is started again: time that its threads do not work. */
-#define RESTART_S 10.0
+/* A block of which less than this part could be reclaimed counts as a miss. */
+#define MISS_PART 0.01
 
 struct candidate {
 	struct tenant *tenant;
@@ -20,18 +20,18 @@ struct candidate {
 	double coldness;
 };
 
-static double pages_of_tenants(const struct tenant *tenants, size_t nr)
+static size_t blocks_of_tenants(const struct tenant *tenants, size_t nr)
 {
-	double pages = 0.0;
+	size_t blocks = 0;
 
 	for (size_t t = 0; t < nr; t++)
-		pages += (double)tenants[t].memory.nr_blocks;
-	return pages;
+		blocks += tenants[t].memory.nr_blocks;
+	return blocks;
 }
 
 static struct candidate random_block(struct reclaim *r, struct tenant *tenants, size_t nr)
 {
-	uint64_t at = rng_below(&r->rng, (uint64_t)pages_of_tenants(tenants, nr));
+	uint64_t at = rng_below(&r->rng, blocks_of_tenants(tenants, nr));
 	struct candidate c = { .tenant = tenants };
 
 	while (at >= c.tenant->memory.nr_blocks)
@@ -64,38 +64,43 @@ static struct candidate coldest(struct reclaim *r, struct tenant *tenants, size_
 	return best;
 }
 
-/* Reclaim about @wanted pages of one block; what the pool still occupies is not gained. */
-static double reclaim_block(struct reclaim *r, const struct candidate *c, double wanted,
-			    uint64_t now_us)
+/*
+ * Reclaim up to @wanted pages of one block, and tell whether that was worth it: what the pool
+ * still occupies is not gained.
+ */
+static bool reclaim_block(struct reclaim *r, const struct candidate *c, double wanted,
+			  uint64_t now_us)
 {
 	struct memory *m = &c->tenant->memory;
-	const struct block *b = &m->blocks[c->block];
-	const double share = fmin(wanted / ((double)b->tier[TIER_FAST] * m->pages_per_block), 1.0);
-	const double free_before = machine_free_pages(m->machine);
+	const double there = (double)m->blocks[c->block].tier[TIER_FAST] * m->pages_per_block;
+	const double share = fmin(wanted / there, 1.0);
+	const double used_before = machine_used_pages(m->machine);
 	double elapsed_us = 0.0, pages = 0.0;
 
 	if (m->machine->profile[PROFILE_NUMA_DEMOTION] >= 0.5)
 		pages = action_migrate(m, c->block, share, TIER_SLOW, now_us, &elapsed_us);
-	if (pages <= 0.0) {
-		pages = action_page_out(m, c->block, share, now_us);
-		elapsed_us += pages * m->machine->profile[PROFILE_PAGE_OUT_US];
-	}
+	if (pages <= 0.0)
+		pages = action_page_out(m, c->block, share, now_us, &elapsed_us);
 	r->cpu_us += elapsed_us;
 	r->pages_reclaimed += pages;
-	return machine_free_pages(m->machine) - free_before;
+	return used_before - machine_used_pages(m->machine) >= MISS_PART * share * there;
 }
 
-static void kill_biggest(struct reclaim *r, struct tenant *tenants, size_t nr, uint64_t now_us)
+/* False when all are dead already. */
+static bool kill_biggest(struct reclaim *r, struct tenant *tenants, size_t nr, uint64_t now_us)
 {
-	struct tenant *biggest = tenants;
+	struct tenant *biggest = NULL;
 
-	for (size_t t = 1; t < nr; t++)
-		if (memory_resident(&tenants[t].memory) > memory_resident(&biggest->memory))
+	for (size_t t = 0; t < nr; t++)
+		if (!tenants[t].down_until_us &&
+		    (!biggest ||
+		     memory_resident(&tenants[t].memory) > memory_resident(&biggest->memory)))
 			biggest = &tenants[t];
-	tenant_restart(biggest, now_us);
-	biggest->memory.stall_us += RESTART_S * 1e6 * biggest->workload.busy_threads;
-	biggest->oom_kills++;
+	if (!biggest)
+		return false;
+	tenant_kill(biggest, now_us);
 	r->oom_kills++;
+	return true;
 }
 
 /* Who allocates waits for direct reclaim: it is spread over the tenants as they are busy. */
@@ -109,26 +114,42 @@ static void stall_for_reclaim(struct tenant *tenants, size_t nr, double us)
 		tenants[t].memory.stall_us += us * tenants[t].workload.busy_threads / busy;
 }
 
+/* Fewer pages than none are free after faults that nobody could make wait. */
+static double free_pages(const struct machine *m)
+{
+	return machine_online_pages(m, TIER_FAST) - machine_used_pages(m);
+}
+
+static void reclaim_until(struct reclaim *r, struct tenant *tenants, size_t nr, double high,
+			  uint64_t now_us)
+{
+	const struct machine *machine = tenants->memory.machine;
+
+	for (int misses = 0; misses < MISSES_MAX;) {
+		const double wanted = high - free_pages(machine);
+		struct candidate c;
+
+		if (wanted <= 0.0)
+			return;
+		c = coldest(r, tenants, nr);
+		if (c.coldness > 0.0 && reclaim_block(r, &c, wanted + 1.0, now_us))
+			misses = 0;
+		else
+			misses++;
+	}
+}
+
 void reclaim_balance(struct reclaim *r, struct tenant *tenants, size_t nr, uint64_t now_us)
 {
 	const struct machine *machine = tenants->memory.machine;
 	const double low = machine_low_wmark_pages(machine), cpu_before_us = r->cpu_us;
-	const double free_at_first = machine_free_pages(machine);
-	int misses = 0;
+	const double free_at_first = free_pages(machine);
 
 	if (free_at_first >= low)
 		return;
-	while (machine_free_pages(machine) < 2.0 * low && misses < MISSES_MAX) {
-		struct candidate c = coldest(r, tenants, nr);
-		double wanted = 2.0 * low - machine_free_pages(machine);
-
-		if (c.coldness <= 0.0 || reclaim_block(r, &c, wanted + 1.0, now_us) < 1e-3)
-			misses++;
-		else
-			misses = 0;
-	}
+	reclaim_until(r, tenants, nr, 2.0 * low, now_us);
 	if (free_at_first < low * DIRECT_PART)
 		stall_for_reclaim(tenants, nr, r->cpu_us - cpu_before_us);
-	if (machine_free_pages(machine) <= 0.0)
-		kill_biggest(r, tenants, nr, now_us);
+	while (free_pages(machine) < -0.5 && kill_biggest(r, tenants, nr, now_us))
+		;
 }

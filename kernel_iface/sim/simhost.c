@@ -146,8 +146,10 @@ bool sim_host_set_contexts(struct sim_host *h, const struct context_spec *specs,
 		c->frame_view = specs[i].ops_id == DAMON_OPS_PADDR ? nr_views++ : 0;
 		c->sampler = sampling->sampler;
 		c->binomial = &sampling->binomial;
-		if (!context_start(c, rng_u64(&h->seeds)))
+		if (!context_start(c, rng_u64(&h->seeds))) {
+			destroy_contexts(h);
 			return false;
+		}
 	}
 	return true;
 }
@@ -169,17 +171,13 @@ static bool advance_to(struct sim_host *h, uint64_t now_us)
 	for (size_t i = 0; i < h->nr_contexts; i++)
 		kdamond_catch_up(&h->contexts[i].kdamond, now_us);
 	world_run(&h->world, now_us);
+	/* in the same steps, so that all it does without management is the same */
+	if (h->has_twin)
+		world_run(&h->twin, now_us);
 	for (size_t i = 0; i < h->nr_contexts; i++)
 		if (!kdamond_run(&h->contexts[i].kdamond, now_us))
 			return false;
 	return true;
-}
-
-static void advance_twin(struct sim_host *h)
-{
-	while (h->twin.now_us < h->world.now_us)
-		world_run(&h->twin, u64_min(world_next_event_us(&h->twin), h->world.now_us));
-	world_settle(&h->twin);
 }
 
 bool sim_host_advance(struct sim_host *h, uint64_t us)
@@ -190,7 +188,7 @@ bool sim_host_advance(struct sim_host *h, uint64_t us)
 			return false;
 	world_settle(&h->world);
 	if (h->has_twin)
-		advance_twin(h);
+		world_settle(&h->twin);
 	return true;
 }
 
@@ -288,7 +286,8 @@ static void fill_host(struct snapshot *s, const struct world *w)
 	const bool has_pool = m->pages_max[TIER_POOL] > 0.0;
 
 	s->compressed_bytes = bytes_of(m->pages[TIER_POOL] / profile[PROFILE_COMPRESSION_RATIO]);
-	s->memory_total_bytes = bytes_of(m->pages_max[TIER_FAST] + m->pages_max[TIER_SLOW]);
+	s->memory_total_bytes = bytes_of(machine_online_pages(m, TIER_FAST) +
+					 machine_online_pages(m, TIER_SLOW));
 	s->memory_free_bytes = bytes_of(machine_free_pages(m) + slow_free);
 	s->swap_total_bytes = bytes_of(swap);
 	s->swap_free_bytes = bytes_of(swap - m->pages[TIER_SWAP] - m->pages[TIER_POOL]);
@@ -336,9 +335,9 @@ static double cost_of(const struct world *w, const struct tenant *t, double ener
 	       energy_j * profile[PROFILE_ENERGY_PRICE] * BYTES_PER_GIB;
 }
 
-static double energy_of(const struct world *w)
+static double energy_of(const struct world *w, const struct power *power)
 {
-	return w->machine.power.energy_j / (double)w->nr_tenants;
+	return power->energy_j / (double)w->nr_tenants;
 }
 
 void sim_host_truth(const struct sim_host *h, size_t tenant, struct truth *truth)
@@ -357,25 +356,25 @@ void sim_host_truth(const struct sim_host *h, size_t tenant, struct truth *truth
 		.pages_out = m->pages_out,
 		.lost_us = tenant_lost_us(t),
 		.slow_byte_s = byte_s(m->tier_page_us[TIER_SLOW]),
-		.huge_bytes = m->huge * DT_PAGE_BYTES,
+		.huge_byte_s = byte_s(m->huge_page_us),
 		.pages_promoted = m->pages_promoted,
 		.pages_demoted = m->pages_demoted,
-		.energy_j = energy_of(&h->world),
+		.energy_j = energy_of(&h->world, &h->world.machine.power),
 		.oom_kills = t->oom_kills,
 	};
 	truth->cost_byte_s = cost_of(&h->world, t, truth->energy_j);
 	if (h->has_twin) {
 		const struct tenant *twin = &h->twin.tenants[tenant];
 
-		truth->energy_unmanaged_j = energy_of(&h->twin);
+		truth->energy_unmanaged_j = energy_of(&h->twin, &h->twin.machine.power);
 		truth->lost_unmanaged_us = tenant_lost_us(twin);
 		truth->cost_unmanaged_byte_s = cost_of(&h->twin, twin, truth->energy_unmanaged_j);
 	} else {
 		/* all of it stays where it was touched */
-		truth->energy_unmanaged_j = truth->energy_j;
+		truth->energy_unmanaged_j = energy_of(&h->world, &h->world.unmanaged_power);
 		truth->lost_unmanaged_us = m->first_touch_us;
 		truth->cost_unmanaged_byte_s = truth->touched_byte_s +
-			truth->energy_j * h->world.machine.profile[PROFILE_ENERGY_PRICE] *
+			truth->energy_unmanaged_j * h->world.machine.profile[PROFILE_ENERGY_PRICE] *
 				BYTES_PER_GIB;
 	}
 }

@@ -35,7 +35,7 @@ struct truth {
 	double lost_us;
 	double lost_unmanaged_us;
 	double slow_byte_s;
-	double huge_bytes;
+	double huge_byte_s;
 	double pages_promoted;
 	double pages_demoted;
 	/* the tenants' equal parts of the host's */

@@ -22,6 +22,8 @@
 /* The memory bus is that busy when a load waits for memory all the time. */
 #define BUS_SHARE 0.8
 #define BUS_SHARE_MAX 0.95
+/* So long it takes until a killed process works again. */
+#define RESTART_US 10000000ULL
 
 /* A thread that runs is at its own pages again and again; this is how often at least. */
 #define OWN_HZ 2000.0
@@ -127,6 +129,12 @@ static double clock_penalty(double memory_bound, double clock_cap)
 	return (1.0 - load) / (1.0 - capped) - 1.0;
 }
 
+/* What rounding left of a sum that went back to 0 is no share. */
+static double share_of_accesses(const struct memory *m, double hz)
+{
+	return m->access_hz > 1e-9 ? fmin(fmax(hz / m->access_hz, 0.0), 1.0) : 0.0;
+}
+
 void tenant_pass_time(struct tenant *t, double us)
 {
 	const struct memory *m = &t->memory;
@@ -134,25 +142,38 @@ void tenant_pass_time(struct tenant *t, double us)
 	const double busy_us = t->workload.busy_threads * us;
 	double lost = bound * clock_penalty(bound, m->machine->power.clock_cap);
 
-	if (m->access_hz > 0.0) {
-		lost += bound * machine_slow_penalty(m->machine) *
-			fmax(m->slow_hz / m->access_hz, 0.0);
-		lost -= t->workload.params[WL_TLB_SHARE] * fmax(m->huge_hz / m->access_hz, 0.0);
-	}
+	lost += bound * machine_slow_penalty(m->machine) * share_of_accesses(m, m->slow_hz);
+	lost -= t->workload.params[WL_TLB_SHARE] * share_of_accesses(m, m->huge_hz);
 	t->busy_us += busy_us;
 	t->memory_us += busy_us * lost;
 }
 
-void tenant_restart(struct tenant *t, uint64_t now_us)
+void tenant_kill(struct tenant *t, uint64_t now_us)
 {
 	struct memory *m = &t->memory;
 
 	for (size_t i = 0; i < m->nr_blocks; i++) {
 		memory_set_touched(m, i, 0.0, now_us - m->origin_us);
 		memory_set_rate(m, i, 0.0, now_us - m->origin_us);
+		m->blocks[i].advice = THP_NO_ADVICE;
 	}
-	m->origin_us = now_us;
-	workload_begin(&t->workload);
+	m->stall_us += (double)RESTART_US * t->workload.busy_threads;
+	t->workload.busy_threads = 0.0;
+	t->down_until_us = now_us + RESTART_US;
+	t->oom_kills++;
+}
+
+void tenant_run(struct tenant *t, uint64_t now_us)
+{
+	struct workload *w = &t->workload;
+
+	if (!t->down_until_us) {
+		w->family->tick(w, now_us - t->memory.origin_us);
+	} else if (now_us >= t->down_until_us) {
+		t->down_until_us = 0;
+		t->memory.origin_us = now_us;
+		workload_begin(w);
+	}
 }
 
 double tenant_block_of(const struct tenant *t, uint64_t addr)

@@ -39,6 +39,8 @@ struct tenant {
 	/* time lost to slow memory, less what huge pages won */
 	double memory_us;
 	uint32_t oom_kills;
+	/* the kernel killed it, and then it begins again; 0: it runs */
+	uint64_t down_until_us;
 };
 
 /* Draw a tenant's parameters from its spec. */
@@ -50,8 +52,10 @@ bool tenant_start(struct tenant *tenant, const struct tenant_spec *spec,
 void tenant_destroy(struct tenant *tenant);
 /* Account @us microseconds in which the load ran as it does now. */
 void tenant_pass_time(struct tenant *tenant, double us);
-/* The kernel killed it: its memory is free, and its load begins again. */
-void tenant_restart(struct tenant *tenant, uint64_t now_us);
+/* The kernel kills it: its memory is free, and nothing runs for a while. */
+void tenant_kill(struct tenant *tenant, uint64_t now_us);
+/* Let the load do what is due, or begin again after it was killed. */
+void tenant_run(struct tenant *tenant, uint64_t now_us);
 /* Fractional block number of an address. */
 double tenant_block_of(const struct tenant *tenant, uint64_t addr);
 

@@ -62,8 +62,8 @@ static void apply(void *data, struct damon_ctx *ctx, const struct scheme *scheme
 	if (scheme->action == DAMOS_STAT && !extent.filtered)
 		return;
 	for (size_t i = (size_t)start; (double)i < end; i++) {
-		extent.from = fmax(start - (double)i, 0.0);
-		extent.to = fmin(end - (double)i, 1.0);
+		extent_walk(&extent, &t->memory.walked, i, fmax(start - (double)i, 0.0),
+			    fmin(end - (double)i, 1.0), c->world->now_us);
 		action_apply(&t->memory, i, &extent, scheme, c->world->now_us, &done);
 	}
 	result->elapsed_us = done.elapsed_us;

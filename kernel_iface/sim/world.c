@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verify_memory.h"
+
 static double footprint_pages(const struct world *w)
 {
 	double pages = 0.0;
@@ -27,6 +29,7 @@ static void draw(struct world *w, const struct world_spec *spec, struct rng *rng
 	for (size_t i = 0; i < NR_PROFILE_PARAMS; i++)
 		profile[i] = param_draw(&profile_params[i], &spec->profile[i], rng);
 	machine_init(&w->machine, profile, footprint_pages(w));
+	w->unmanaged_power = w->machine.power;
 	rng_seed(&w->reclaim.rng, rng_u64(rng));
 }
 
@@ -156,8 +159,7 @@ static void charge_migration(struct world *w, double us)
 static void advance_power(struct world *w)
 {
 	const struct machine *m = &w->machine;
-	const double online = m->pages_max[TIER_FAST] -
-			      power_offline_gib(&m->power) * PAGES_PER_GIB;
+	const double online = machine_online_pages(m, TIER_FAST);
 	const double free = machine_free_pages(m);
 	const double spare = fmax(free - 2.0 * machine_low_wmark_pages(m), 0.0);
 	const double moved_gib = power_advance(&w->machine.power, spare / PAGES_PER_GIB,
@@ -182,31 +184,36 @@ static void run_memory(struct world *w)
 
 static void run_workloads(struct world *w)
 {
-	for (size_t t = 0; t < w->nr_tenants; t++) {
-		struct tenant *tenant = &w->tenants[t];
-
-		tenant->workload.family->tick(&tenant->workload,
-					      w->now_us - tenant->memory.origin_us);
-	}
+	for (size_t t = 0; t < w->nr_tenants; t++)
+		tenant_run(&w->tenants[t], w->now_us);
 	update_load(w);
 	w->next_workload_us = w->now_us + WORKLOAD_TICK_US;
 }
 
+static void pass_time(struct world *w, double us)
+{
+	double touched = 0.0;
+
+	for (size_t t = 0; t < w->nr_tenants; t++) {
+		tenant_pass_time(&w->tenants[t], us);
+		touched += w->tenants[t].memory.touched;
+	}
+	power_integrate(&w->machine.power, machine_used_pages(&w->machine) / PAGES_PER_GIB,
+			w->load, us);
+	power_integrate(&w->unmanaged_power, touched / PAGES_PER_GIB, w->load, us);
+}
+
 void world_run(struct world *w, uint64_t now_us)
 {
-	const double us = (double)(now_us - w->now_us);
-	const double used_gib = (w->machine.pages_max[TIER_FAST] -
-				 machine_free_pages(&w->machine)) / PAGES_PER_GIB;
-
-	if (us > 0.0) {
-		for (size_t t = 0; t < w->nr_tenants; t++)
-			tenant_pass_time(&w->tenants[t], us);
-		power_integrate(&w->machine.power, used_gib, w->load, us);
-	}
+	if (now_us > w->now_us)
+		pass_time(w, (double)(now_us - w->now_us));
 	w->now_us = now_us;
+	if (now_us < world_next_event_us(w))
+		return;
 	if (now_us >= w->next_memory_us)
 		run_memory(w);
 	if (now_us >= w->next_workload_us)
 		run_workloads(w);
 	reclaim_balance(&w->reclaim, w->tenants, w->nr_tenants, now_us);
+	DT_VERIFY_WORLD(w);
 }

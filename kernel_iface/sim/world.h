@@ -33,6 +33,8 @@ struct world {
 	/* busy threads over the host's CPUs, at most 1 */
 	double load;
 	double kernel_cpu_seen_us;
+	/* of the same load on a host that keeps all of it in fast memory, online at full clock */
+	struct power unmanaged_power;
 
 	/* since reset */
 	double pressure_us;
