@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import cache
 
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from damon_tuner import _core
+from damon_tuner.kernel_iface.host import Intervals, MonitoringAttrs, Operations
+from damon_tuner.kernel_iface.sim import SimContext
 
-from .helpers import fixed_spec
+from .helpers import fixed_spec, steady_spec
 
 Floats = NDArray[np.float64]
 
@@ -114,3 +117,47 @@ def test_both_samplers_spread_alike_over_seeds(family: str) -> None:
     for column in (-2, -1):
         result = stats.ks_2samp(fast[:, column], reference[:, column])
         assert result.pvalue > SIGNIFICANCE / (2 * len(LOADS))
+
+
+# Accesses of a page a second, sampling intervals, bounds of the number of regions, small or huge
+# pages, virtual or physical addresses.
+GRID = tuple(
+    itertools.product((0.01, 1.0, 40.0), (1_000, 20_000), (20, 100), (0.0, 2.0), tuple(Operations))
+)
+GRID_SEEDS = 32
+
+
+def grid_rows(case: tuple[float, int, int, float, Operations], sampler: str) -> Floats:
+    """As ``observed``, of a load that stands still."""
+    rate_hz, sample_us, max_nr_regions, thp_mode, operations = case
+    batch = _core.Batch(GRID_SEEDS, 1, sampler=sampler)  # type: ignore[arg-type]
+    spec = steady_spec(0.3, rate_hz, rate_hz / 20, {"memory_ratio": 1.5, "thp_mode": thp_mode})
+    attrs = MonitoringAttrs(Intervals(sample_us, 20 * sample_us), 10, max_nr_regions)
+    vaddr = operations is Operations.VADDR
+    context = SimContext(
+        operations, attrs, targets=(0,) if vaddr else (), nodes=() if vaddr else (0,)
+    )
+    for host in range(GRID_SEEDS):
+        batch.reset(host, spec, host, 1.0)
+        batch.set_contexts(host, [context])
+    rows = []
+    for _ in range(20):
+        batch.step(None, 3 * 20 * sample_us)
+        rows.append([row_of(batch.snapshot(host), 20 * 5_000) for host in range(GRID_SEEDS)])
+    return np.mean(rows, axis=0)
+
+
+@pytest.mark.parametrize("case", GRID, ids=lambda case: "-".join(map(str, case)))
+def test_both_samplers_see_the_same_over_a_grid(
+    case: tuple[float, int, int, float, Operations],
+) -> None:
+    fast, reference = grid_rows(case, "binomial"), grid_rows(case, "per-check")
+    difference = fast - reference
+    moving = difference.std(axis=0) > 1e-12
+    assert difference[:, ~moving] == pytest.approx(0.0, abs=1e-9)
+    nr_tests = len(GRID) * (len(LEVELS) + 2) * 2
+    for column in np.flatnonzero(moving):
+        pvalue = stats.ttest_1samp(difference[:, column], 0.0).pvalue
+        assert pvalue > SIGNIFICANCE / nr_tests
+        pvalue = stats.ks_2samp(fast[:, column], reference[:, column]).pvalue
+        assert pvalue > SIGNIFICANCE / nr_tests
