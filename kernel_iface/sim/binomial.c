@@ -38,17 +38,16 @@ static void binomial_weights(const struct binomial *b, double p, double *weight)
 	}
 }
 
-static void set_column(struct alias_column *column, double keep, uint32_t alias)
+static uint32_t column_of(double keep, uint32_t alias)
 {
-	/* the low bits of the random number chose the column */
 	const double below = keep * 0x1p32;
+	const uint32_t bits = below >= 0x1p32 - 1.0 ? UINT32_MAX : (uint32_t)below;
 
-	column->keep_below = below >= 0x1p32 - 1.0 ? UINT32_MAX : (uint32_t)below;
-	column->alias = alias;
+	return (bits & ~(uint32_t)(BINOMIAL_COLUMNS - 1)) | alias;
 }
 
 /* Vose's construction: what a column lacks is filled up from one that has too much. */
-static void build_row(const struct binomial *b, uint32_t row, struct alias_column *columns)
+static void build_row(const struct binomial *b, uint32_t row, uint32_t *columns)
 {
 	uint32_t lack[BINOMIAL_COLUMNS], spare[BINOMIAL_COLUMNS], nr_lack = 0, nr_spare = 0;
 	double weight[BINOMIAL_COLUMNS];
@@ -59,7 +58,7 @@ static void build_row(const struct binomial *b, uint32_t row, struct alias_colum
 	while (nr_lack && nr_spare) {
 		const uint32_t small = lack[--nr_lack], large = spare[nr_spare - 1];
 
-		set_column(&columns[small], weight[small], large);
+		columns[small] = column_of(weight[small], large);
 		weight[large] -= 1.0 - weight[small];
 		if (weight[large] < 1.0) {
 			nr_spare--;
@@ -67,9 +66,9 @@ static void build_row(const struct binomial *b, uint32_t row, struct alias_colum
 		}
 	}
 	while (nr_spare--)
-		set_column(&columns[spare[nr_spare]], 1.0, spare[nr_spare]);
+		columns[spare[nr_spare]] = column_of(1.0, spare[nr_spare]);
 	while (nr_lack--)
-		set_column(&columns[lack[nr_lack]], 1.0, lack[nr_lack]);
+		columns[lack[nr_lack]] = column_of(1.0, lack[nr_lack]);
 }
 
 void binomial_init(struct binomial *b, uint32_t n)

@@ -20,18 +20,16 @@
 /* Rows of the table, for p from 0 to 1/2. */
 #define BINOMIAL_ROWS 256
 
-/* A column of an alias table (Walker, Vose): keep it below @keep_below, else take @alias. */
-struct alias_column {
-	uint32_t keep_below;
-	uint32_t alias;
-};
-
 struct binomial {
 	uint32_t n;
 	/* (n - k + 1) / k, the step from one term of the distribution to the next */
 	double step[BINOMIAL_MAX_N + 1];
-	/* by row r: Binomial(n, r / (2 * BINOMIAL_ROWS)); filled where n is small enough */
-	struct alias_column table[BINOMIAL_ROWS][BINOMIAL_COLUMNS];
+	/*
+	 * By row r an alias table (Walker, Vose) of Binomial(n, r / (2 * BINOMIAL_ROWS)), filled where
+	 * n is small enough.  The low bits of a column are its alias, taken when the high bits of the
+	 * random number are not below the column's.
+	 */
+	uint32_t table[BINOMIAL_ROWS][BINOMIAL_COLUMNS];
 	/* by row r: 1 / (1 - r / (2 * BINOMIAL_ROWS)) */
 	double rest[BINOMIAL_ROWS];
 };
@@ -49,8 +47,8 @@ static inline uint32_t binomial_draw_small(const struct binomial *b, uint64_t ra
 {
 	const uint32_t row = (uint32_t)(int32_t)(p * (2 * BINOMIAL_ROWS));
 	const double u = (double)(int64_t)(random >> 32) * 0x1p-32;
-	const struct alias_column *column;
-	uint32_t k, left;
+	const uint32_t low = BINOMIAL_COLUMNS - 1, coin = (uint32_t)random;
+	uint32_t k, column, left;
 	double r;
 
 	if (row >= BINOMIAL_ROWS)
@@ -60,11 +58,10 @@ static inline uint32_t binomial_draw_small(const struct binomial *b, uint64_t ra
 
 		return fine < 1.0 - (int32_t)b->n * p ? 0 : binomial_invert(b, b->n, p, fine);
 	}
-	k = (uint32_t)random % BINOMIAL_COLUMNS;
-	column = &b->table[row][k];
+	k = coin & low;
+	column = b->table[row][k];
 	/* as likely as not: without a branch */
-	k ^= (k ^ column->alias) &
-	     -(uint32_t)(((uint32_t)random & -(uint32_t)BINOMIAL_COLUMNS) >= column->keep_below);
+	k ^= (k ^ (column & low)) & -(uint32_t)((coin & ~low) >= (column & ~low));
 	left = b->n - k;
 	r = (p - (int32_t)row * (1.0 / (2 * BINOMIAL_ROWS))) * b->rest[row];
 	return u < 1.0 - (int32_t)left * r ? k : k + binomial_invert(b, left, r, u);
@@ -72,14 +69,16 @@ static inline uint32_t binomial_draw_small(const struct binomial *b, uint64_t ra
 
 static inline uint32_t binomial_draw(const struct binomial *b, struct rng *rng, double p)
 {
-	const double small = p > 0.5 ? 1.0 - p : p;
+	/* the less likely of success and failure, without a branch */
+	const double small = 0.5 - fabs(p - 0.5);
+	const uint32_t flip = -(uint32_t)(p > 0.5);
 	uint32_t k = 0;
 
 	if (small > 0.0)
 		k = b->n <= BINOMIAL_TABLE_MAX_N ?
 			    binomial_draw_small(b, rng_u64(rng), small) :
 			    binomial_invert(b, b->n, small, rng_unit(rng));
-	return p > 0.5 ? b->n - k : k;
+	return k ^ ((k ^ (b->n - k)) & flip);
 }
 
 #endif

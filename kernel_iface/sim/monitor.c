@@ -71,8 +71,10 @@ static uint32_t share_of(uint32_t diff, uint64_t part, uint64_t whole)
  */
 static inline uint32_t weighted_mean(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
 {
-	const uint32_t low = a < b ? a : b, diff = a < b ? b - a : a - b;
-	const uint64_t sz_high = a < b ? sz_b : sz_a, sz = sz_a + sz_b;
+	/* which of them is lower nobody can predict: masks instead of branches */
+	const uint32_t b_higher = -(uint32_t)(a < b);
+	const uint32_t low = b ^ ((a ^ b) & b_higher), diff = ((b - a) ^ ~b_higher) + !b_higher;
+	const uint64_t sz_high = sz_a ^ ((sz_a ^ sz_b) & -(uint64_t)(a < b)), sz = sz_a + sz_b;
 
 	if (diff > 2)
 		return low + share_of(diff, sz_high, sz);
@@ -114,7 +116,7 @@ static inline uint32_t next_age(uint32_t age, uint64_t score, uint64_t last, uin
 {
 	const bool steady = (abs_diff(score, last) <= threshold) & (!score == !last);
 
-	return steady ? age + 1 : 0;
+	return (age + 1) & -(uint32_t)steady;
 }
 
 /* The left region keeps its last counts, as in the kernel; @r is @age old. */
