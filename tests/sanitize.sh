@@ -15,4 +15,5 @@ cd "$copy"
 DAMON_TUNER_SANITIZE=1 DAMON_TUNER_DEBUG=1 "$python" setup.py --quiet build_ext --inplace
 # Python itself frees little at exit, so leaks are not looked for here.
 LD_PRELOAD=$(gcc -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	PYTHONPATH=$copy "$python" -m pytest -q -p no:cacheprovider tests/sim tests/policies tests/calibrate/test_bench.py
+	PYTHONPATH=$copy "$python" -m pytest -q -p no:cacheprovider -m "not slow" \
+		tests/sim tests/policies tests/calibrate/test_bench.py

@@ -170,24 +170,11 @@ def _gap_bytes(recording: Recording) -> float:
 
 
 def _reported(snapshot: Snapshot, recording: Recording) -> tuple[int, Regions]:
-    """Number of all regions, and those of what is compared, as the kernel reports them.
-
-    The kernel reports before it splits: halves that have not been sampled yet are one.
-    """
+    """Number of all regions, and those of what is compared."""
     rows = np.array([(r.start, r.end, r.nr_accesses, r.age) for r in snapshot.regions])
-    total = int((rows[:, 1] - rows[:, 0]).sum())
-    limit = total // recording.about["min_nr_regions"] + PAGE_BYTES
-    merged = [rows[0]]
-    for row in rows[1:]:
-        last = merged[-1]
-        same = last[1] == row[0] and (last[2:] == row[2:]).all()
-        if same and row[1] - last[0] <= limit:
-            last[1] = row[1]
-        else:
-            merged.append(row)
-    found = Regions(*np.array(merged).T)
+    found = Regions(*rows.T)
     start = int(found.start[0])
     if _is_vaddr(recording):
         gaps = found.start[1:] - found.end[:-1]
         start = int(found.start[int(np.flatnonzero(gaps)[0]) + 1])
-    return len(merged), found.within(start, start + _nr_compared(recording) * PAGE_BYTES)
+    return len(rows), found.within(start, start + _nr_compared(recording) * PAGE_BYTES)

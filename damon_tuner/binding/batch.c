@@ -101,58 +101,6 @@ static int check_live_host(BatchObject *self, Py_ssize_t host)
 	return -1;
 }
 
-/* One spec, or as many as a host has tenants; borrowed from @object. */
-static int specs_from_py(BatchObject *self, PyObject *object, const struct sim_spec **specs)
-{
-	PyTypeObject *type = (PyTypeObject *)state_of((PyObject *)self)->spec_type;
-	const size_t nr = self->batch.nr_tenants;
-
-	if (PyTuple_Check(object) ? PyTuple_Size(object) != (Py_ssize_t)nr : nr != 1) {
-		PyErr_Format(PyExc_ValueError, "give a tuple of %zu specs, one a tenant", nr);
-		return -1;
-	}
-	for (size_t t = 0; t < nr; t++) {
-		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
-							 object;
-
-		if (!PyObject_TypeCheck(item, type)) {
-			PyErr_SetString(PyExc_TypeError, "an episode is drawn from a Spec");
-			return -1;
-		}
-		specs[t] = &((SpecObject *)item)->spec;
-		if (!specs[t]->tenant.family) {
-			PyErr_SetString(PyExc_ValueError, "the spec was not initialised");
-			return -1;
-		}
-	}
-	return 0;
-}
-
-/* One budget for all tenants, or one each. */
-static int budgets_from_py(BatchObject *self, PyObject *object, double *budgets)
-{
-	const size_t nr = self->batch.nr_tenants;
-
-	if (PyTuple_Check(object) && PyTuple_Size(object) != (Py_ssize_t)nr) {
-		PyErr_Format(PyExc_ValueError, "give one budget, or %zu", nr);
-		return -1;
-	}
-	for (size_t t = 0; t < nr; t++) {
-		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
-							 object;
-
-		budgets[t] = PyFloat_AsDouble(item);
-		if (PyErr_Occurred())
-			return -1;
-		if (!(budgets[t] > 0.0 && budgets[t] <= 1.0)) {
-			PyErr_SetString(PyExc_ValueError,
-					"the budget must be above 0 and at most 1");
-			return -1;
-		}
-	}
-	return 0;
-}
-
 static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 {
 	const struct sim_spec *specs[WORLD_MAX_TENANTS];
@@ -164,7 +112,8 @@ static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 	int err;
 
 	if (!PyArg_ParseTuple(args, "nOO&O|O", &host, &spec, u64_from_py, &seed, &budget, &out) ||
-	    budgets_from_py(self, budget, budgets) || specs_from_py(self, spec, specs))
+	    budgets_from_py(budget, self->batch.nr_tenants, budgets) ||
+	    specs_from_py(spec, self->batch.nr_tenants, specs))
 		return NULL;
 	if (out != Py_None && get_buffer(out, &view, self->batch.nr_tenants * NR_FEATURES, 'f', 1,
 					 "observation"))
@@ -189,34 +138,6 @@ static struct context *check_context(BatchObject *self, Py_ssize_t host, Py_ssiz
 		return &self->batch.hosts[host].contexts[context];
 	PyErr_SetString(PyExc_IndexError, "no such context on the host");
 	return NULL;
-}
-
-static int contexts_from_py(PyObject *sequence, struct context_spec **specs, size_t *nr)
-{
-	Py_ssize_t size = PySequence_Size(sequence);
-
-	*specs = NULL;
-	if (size < 0)
-		return -1;
-	if (size < 1 || size > SIM_MAX_CONTEXTS) {
-		PyErr_Format(PyExc_ValueError, "a host has 1 to %d contexts", SIM_MAX_CONTEXTS);
-		return -1;
-	}
-	*specs = PyMem_Calloc((size_t)size, sizeof(**specs));
-	if (!*specs) {
-		PyErr_NoMemory();
-		return -1;
-	}
-	*nr = (size_t)size;
-	for (Py_ssize_t i = 0; i < size; i++) {
-		PyObject *item = PySequence_GetItem(sequence, i);
-		int err = !item || context_from_py(item, &(*specs)[i]);
-
-		Py_XDECREF(item);
-		if (err)
-			return -1;
-	}
-	return 0;
 }
 
 static PyObject *Batch_set_contexts(BatchObject *self, PyObject *args)

@@ -60,7 +60,12 @@ PyObject *machine_to_py(const struct sim_host *host);
 /* Fill from a host.MonitoringAttrs and from a SimContext. */
 int damon_attrs_from_py(PyObject *object, struct damon_attrs *attrs);
 int probes_from_py(PyObject *attrs, struct damon_probe *probes, size_t *nr);
-int context_from_py(PyObject *object, struct context_spec *spec);
+/* On success or failure the caller frees @specs by PyMem_Free. */
+int contexts_from_py(PyObject *sequence, struct context_spec **specs, size_t *nr);
+/* One spec, or a tuple of @nr, one a tenant; borrowed from @object. */
+int specs_from_py(PyObject *object, size_t nr, const struct sim_spec **specs);
+/* One budget for all of @nr tenants, or a tuple of one each. */
+int budgets_from_py(PyObject *object, size_t nr, double *budgets);
 /* The number of the tenant that a container's path names. */
 int attr_memcg(PyObject *object, const char *name, uint32_t *memcg);
 

@@ -120,7 +120,7 @@ static int attrs_from_py(PyObject *attrs, void *into)
 	       probes_from_py(attrs, spec->probes, &spec->nr_probes);
 }
 
-int context_from_py(PyObject *object, struct context_spec *spec)
+static int context_from_py(PyObject *object, struct context_spec *spec)
 {
 	const int ops = attr_choice(object, "operations", operations_names, NR_DAMON_OPS);
 	uint32_t nodes[NR_FRAME_TIERS], nr_nodes;
@@ -138,6 +138,34 @@ int context_from_py(PyObject *object, struct context_spec *spec)
 			return -1;
 		}
 		spec->nodes[nodes[i]] = true;
+	}
+	return 0;
+}
+
+int contexts_from_py(PyObject *sequence, struct context_spec **specs, size_t *nr)
+{
+	Py_ssize_t size = PySequence_Size(sequence);
+
+	*specs = NULL;
+	if (size < 0)
+		return -1;
+	if (size < 1 || size > SIM_MAX_CONTEXTS) {
+		PyErr_Format(PyExc_ValueError, "a host has 1 to %d contexts", SIM_MAX_CONTEXTS);
+		return -1;
+	}
+	*specs = PyMem_Calloc((size_t)size, sizeof(**specs));
+	if (!*specs) {
+		PyErr_NoMemory();
+		return -1;
+	}
+	*nr = (size_t)size;
+	for (Py_ssize_t i = 0; i < size; i++) {
+		PyObject *item = PySequence_GetItem(sequence, i);
+		int err = !item || context_from_py(item, &(*specs)[i]);
+
+		Py_XDECREF(item);
+		if (err)
+			return -1;
 	}
 	return 0;
 }

@@ -170,6 +170,53 @@ static void Spec_dealloc(PyObject *self)
 	heap_dealloc(self);
 }
 
+int specs_from_py(PyObject *object, size_t nr, const struct sim_spec **specs)
+{
+	PyTypeObject *type = (PyTypeObject *)state_of(object)->spec_type;
+
+	if (PyTuple_Check(object) ? PyTuple_Size(object) != (Py_ssize_t)nr : nr != 1) {
+		PyErr_Format(PyExc_ValueError, "give a tuple of %zu specs, one a tenant", nr);
+		return -1;
+	}
+	for (size_t t = 0; t < nr; t++) {
+		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
+							 object;
+
+		if (!PyObject_TypeCheck(item, type)) {
+			PyErr_SetString(PyExc_TypeError, "an episode is drawn from a Spec");
+			return -1;
+		}
+		specs[t] = &((SpecObject *)item)->spec;
+		if (!specs[t]->tenant.family) {
+			PyErr_SetString(PyExc_ValueError, "the spec was not initialised");
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int budgets_from_py(PyObject *object, size_t nr, double *budgets)
+{
+	if (PyTuple_Check(object) && PyTuple_Size(object) != (Py_ssize_t)nr) {
+		PyErr_Format(PyExc_ValueError, "give one budget, or %zu", nr);
+		return -1;
+	}
+	for (size_t t = 0; t < nr; t++) {
+		PyObject *item = PyTuple_Check(object) ? PyTuple_GetItem(object, (Py_ssize_t)t) :
+							 object;
+
+		budgets[t] = PyFloat_AsDouble(item);
+		if (PyErr_Occurred())
+			return -1;
+		if (!(budgets[t] > 0.0 && budgets[t] <= 1.0)) {
+			PyErr_SetString(PyExc_ValueError,
+					"the budget must be above 0 and at most 1");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 static PyType_Slot Spec_slots[] = {
 	{ Py_tp_init, Spec_init },
 	{ Py_tp_dealloc, Spec_dealloc },

@@ -69,7 +69,7 @@ def test_golden_numbers(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", _core.FAMILIES)
-@pytest.mark.parametrize("nr_draws", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("nr_draws", [10, pytest.param(50, marks=pytest.mark.slow)])
 def test_random_draws_run_and_keep_shares_within_bounds(family: str, nr_draws: int) -> None:
     batch = _core.Batch(nr_draws, 2)
     spec = _core.Spec(family)
