@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from array import array
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
@@ -141,3 +146,31 @@ class Bench:
 
     def swapped_bytes(self) -> int:
         return int(self.batch.snapshot(0)["swapped_bytes"])
+
+
+ROOT = Path(__file__).parents[2]
+SIM = ROOT / "kernel_iface/sim"
+
+
+def debug_program(folder: Path, source: str, files: Iterable[Path], optimise: str) -> Path:
+    """``source`` of this folder with the simulator's ``files``, in a debug build."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler")
+    program = folder / "broken"
+    flags = ["-std=c11", optimise, "-DDT_DEBUG", f"-I{SIM}", f"-I{ROOT / 'policies/decide'}"]
+    sources = map(str, [ROOT / "tests/sim" / source, *files])
+    command = [compiler, *flags, *sources, "-lm", "-pthread", "-o", str(program)]
+    subprocess.run(command, check=True)
+    return program
+
+
+def check_broken_is_named(program: Path, what: str, invariant: str) -> None:
+    done = subprocess.run([program, what], capture_output=True, text=True)
+    assert done.returncode < 0
+    assert done.stderr.endswith(f"this does not hold: {invariant}\n")
+
+
+def check_nothing_is_named(program: Path) -> None:
+    done = subprocess.run([program, "nothing"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "nothing is broken\n")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from damon_tuner import _core
 
-ROOT = Path(__file__).parents[2]
-SIM = ROOT / "kernel_iface/sim"
+from .helpers import SIM, check_broken_is_named, check_nothing_is_named, debug_program
+
 SOURCES = (
     *("attrs", "filters", "kdamond", "monitor", "quota", "regions", "schemes"),
     *("score", "tuning", "validate", "verify", "walk"),
@@ -20,15 +18,8 @@ SOURCES = (
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    program = tmp_path_factory.mktemp("verify") / "broken"
-    files = [str(SIM / f"{name}.c") for name in SOURCES]
-    flags = ["-std=c11", "-O1", "-DDT_DEBUG", f"-I{SIM}", f"-I{ROOT / 'policies/decide'}"]
-    command = [compiler, *flags, str(ROOT / "tests/sim/broken.c"), *files, "-lm"]
-    subprocess.run([*command, "-o", str(program)], check=True)
-    return program
+    files = [SIM / f"{name}.c" for name in SOURCES]
+    return debug_program(tmp_path_factory.mktemp("verify"), "broken.c", files, "-O1")
 
 
 @pytest.mark.parametrize(
@@ -44,14 +35,11 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_what_is_broken_is_named(broken: Path, what: str, invariant: str) -> None:
-    done = subprocess.run([broken, what], capture_output=True, text=True)
-    assert done.returncode < 0
-    assert done.stderr.endswith(f"this does not hold: {invariant}\n")
+    check_broken_is_named(broken, what, invariant)
 
 
 def test_nothing_is_named_where_all_holds(broken: Path) -> None:
-    done = subprocess.run([broken, "nothing"], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (0, "nothing is broken\n")
+    check_nothing_is_named(broken)
 
 
 def test_the_invariants_can_be_asked_for() -> None:
