@@ -92,7 +92,8 @@ class Batch:
     def set_contexts(self, host: int, contexts: Sequence[object], /) -> None:
         """Monitor by these ``sim.SimContext`` from now on, without schemes.
 
-        Raises ``ValueError`` for one that makes no sense. Actions need the contexts of a reset.
+        Raises ``ValueError`` for one that makes no sense. Actions and observations need the
+        contexts of a reset.
         """
 
     def set_schemes(self, host: int, schemes: Sequence[object], context: int = 0, /) -> None:

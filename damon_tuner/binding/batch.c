@@ -242,7 +242,7 @@ static int check_all_can_act(BatchObject *self)
 	for (size_t i = 0; i < self->batch.nr_hosts; i++)
 		if (!batch_can_act(&self->batch, i)) {
 			PyErr_SetString(PyExc_RuntimeError,
-					"actions need the contexts that a reset makes");
+					"actions and observations need the contexts of a reset");
 			return -1;
 		}
 	return 0;
@@ -264,7 +264,8 @@ static PyObject *Batch_step(BatchObject *self, PyObject *args)
 	if (hold_step(&buffers, actions, observations, truth,
 		      self->batch.nr_hosts * self->batch.nr_tenants))
 		return NULL;
-	if (check_all_live(self) || (actions != Py_None && check_all_can_act(self))) {
+	if (check_all_live(self) ||
+	    ((actions != Py_None || observations != Py_None) && check_all_can_act(self))) {
 		release_step(&buffers);
 		return NULL;
 	}

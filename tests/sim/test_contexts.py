@@ -101,6 +101,16 @@ def test_actions_need_the_contexts_of_a_reset() -> None:
         bench.batch.step(array("f", bytes(4 * len(_core.KNOB_NAMES))), 1000)
 
 
+def test_observations_need_the_contexts_of_a_reset() -> None:
+    batch = Bench(cold_spec()).batch
+    out = array("f", bytes(4 * len(_core.OBSERVATION_NAMES)))
+    batch.step(None, 1_000, out)
+    batch.set_contexts(0, (SimContext(Operations.PADDR, nodes=(0,)),))
+    with pytest.raises(RuntimeError, match="contexts of a reset"):
+        batch.step(None, 1_000, out)
+    batch.step(None, 1_000)
+
+
 def test_one_target_twice_and_all_targets_in_one() -> None:
     bench = Bench(cold_spec())
     bench.batch.set_contexts(0, [SimContext(attrs=attrs(5_000), targets=(0, 0))])
