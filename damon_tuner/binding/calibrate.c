@@ -189,16 +189,18 @@ static PyObject *move_to_node(PyObject *Py_UNUSED(module), PyObject *args)
 	return Py_BuildValue("(Kn)", (unsigned long long)ns, (Py_ssize_t)nr_there);
 }
 
-/* bytes of at most @max that @code made of @object; None when it made nothing. */
-static PyObject *coded(PyObject *object, size_t max,
+/* @args: a buffer, and at most how many bytes @code may make of it; None when it made nothing. */
+static PyObject *coded(PyObject *args,
 		       size_t (*code)(const uint8_t *, size_t, uint8_t *, size_t))
 {
-	PyObject *result;
+	PyObject *object, *result;
 	uint8_t *out;
 	Py_buffer view;
+	uint32_t max;
 	size_t nr;
 
-	if (borrow(object, &view, 0))
+	if (!PyArg_ParseTuple(args, "OO&", &object, u32_from_py, &max) ||
+	    borrow(object, &view, 0))
 		return NULL;
 	out = malloc(max ? max : 1);
 	if (!out) {
@@ -215,22 +217,12 @@ static PyObject *coded(PyObject *object, size_t max,
 
 static PyObject *compress(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	PyObject *object;
-	uint32_t max;
-
-	if (!PyArg_ParseTuple(args, "OO&", &object, u32_from_py, &max))
-		return NULL;
-	return coded(object, max, lz_compress);
+	return coded(args, lz_compress);
 }
 
 static PyObject *decompress(PyObject *Py_UNUSED(module), PyObject *args)
 {
-	PyObject *object;
-	uint32_t max;
-
-	if (!PyArg_ParseTuple(args, "OO&", &object, u32_from_py, &max))
-		return NULL;
-	return coded(object, max, lz_decompress);
+	return coded(args, lz_decompress);
 }
 
 static PyObject *measure_compression(PyObject *Py_UNUSED(module), PyObject *args)

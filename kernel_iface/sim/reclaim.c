@@ -106,10 +106,8 @@ static bool kill_biggest(struct reclaim *r, struct tenant *tenants, size_t nr, u
 /* Who allocates waits for direct reclaim: it is spread over the tenants as they are busy. */
 static void stall_for_reclaim(struct tenant *tenants, size_t nr, double us)
 {
-	double busy = 1e-9;
+	const double busy = tenants_busy_threads(tenants, nr) + 1e-9;
 
-	for (size_t t = 0; t < nr; t++)
-		busy += tenants[t].workload.busy_threads;
 	for (size_t t = 0; t < nr; t++)
 		tenants[t].memory.stall_us += us * tenants[t].workload.busy_threads / busy;
 }

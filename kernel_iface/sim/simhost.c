@@ -192,11 +192,6 @@ bool sim_host_advance(struct sim_host *h, uint64_t us)
 	return true;
 }
 
-uint64_t sim_host_now_us(const struct sim_host *h)
-{
-	return h->world.now_us;
-}
-
 double sim_host_region_aggregations(const struct sim_host *h)
 {
 	double sum = 0.0;

@@ -104,7 +104,6 @@ bool sim_host_snapshot(struct sim_host *host, size_t context, struct snapshot *s
 /* Totals of one tenant since reset. */
 void sim_host_truth(const struct sim_host *host, size_t tenant, struct truth *truth);
 void sim_host_machine(const struct sim_host *host, struct sim_machine *machine);
-uint64_t sim_host_now_us(const struct sim_host *host);
 double sim_host_region_aggregations(const struct sim_host *host);
 
 #endif

@@ -135,6 +135,15 @@ static double share_of_accesses(const struct memory *m, double hz)
 	return m->access_hz > 1e-9 ? fmin(fmax(hz / m->access_hz, 0.0), 1.0) : 0.0;
 }
 
+double tenants_busy_threads(const struct tenant *tenants, size_t nr)
+{
+	double busy = 0.0;
+
+	for (size_t t = 0; t < nr; t++)
+		busy += tenants[t].workload.busy_threads;
+	return busy;
+}
+
 void tenant_pass_time(struct tenant *t, double us)
 {
 	const struct memory *m = &t->memory;

@@ -50,6 +50,8 @@ double tenant_footprint_pages(const struct tenant *tenant);
 bool tenant_start(struct tenant *tenant, const struct tenant_spec *spec,
 		  struct machine *machine, uint64_t seed, uint64_t sample_us);
 void tenant_destroy(struct tenant *tenant);
+/* Threads of @nr tenants that are busy now. */
+double tenants_busy_threads(const struct tenant *tenants, size_t nr);
 /* Account @us microseconds in which the load ran as it does now. */
 void tenant_pass_time(struct tenant *tenant, double us);
 /* The kernel kills it: its memory is free, and nothing runs for a while. */

@@ -35,12 +35,11 @@ static void draw(struct world *w, const struct world_spec *spec, struct rng *rng
 
 static void update_load(struct world *w)
 {
-	double busy = 0.0, threads = 0.0;
+	const double busy = tenants_busy_threads(w->tenants, w->nr_tenants);
+	double threads = 0.0;
 
-	for (size_t t = 0; t < w->nr_tenants; t++) {
-		busy += w->tenants[t].workload.busy_threads;
+	for (size_t t = 0; t < w->nr_tenants; t++)
 		threads += w->tenants[t].workload.params[WL_THREADS];
-	}
 	w->load = fmin(busy / (threads * w->machine.profile[PROFILE_CPU_RATIO]), 1.0);
 }
 
@@ -121,10 +120,8 @@ void world_settle(struct world *w)
 
 void world_charge_cpu(struct world *w, double us)
 {
-	double busy = 1e-9;
+	const double busy = tenants_busy_threads(w->tenants, w->nr_tenants) + 1e-9;
 
-	for (size_t t = 0; t < w->nr_tenants; t++)
-		busy += w->tenants[t].workload.busy_threads;
 	/* it lands on a busy CPU as often as CPUs are busy */
 	for (size_t t = 0; t < w->nr_tenants; t++)
 		w->tenants[t].interference_us +=
