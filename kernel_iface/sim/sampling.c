@@ -86,38 +86,55 @@ static inline double heat_before_addr(const struct heat *heat, const struct addr
 	return heat_before(heat, to_double(addr - map->start) * map->blocks_per_byte);
 }
 
-/*
- * One draw for all of a region's looks; @nr_samples makes an aggregation.  What does not change
- * is copied, so that it can stay in registers while regions are written.
- */
-static void check_whole(struct context *c, struct heat heat, struct address_map map,
-			struct damon_region *regions, size_t nr)
+/* Regions that are looked at together: what is known of each is kept in registers' reach. */
+#define CHUNK 64
+
+/* Shares of the looks at each of @nr regions that find an access. */
+static void mean_of_each(const struct heat heat, const struct address_map map,
+			 const struct damon_region *regions, size_t nr, size_t *own, double *mean)
 {
-	const struct binomial *binomial = c->binomial;
 	const double bytes_per_block = 1.0 / map.blocks_per_byte;
-	struct rng rng = c->kdamond.ctx.rng;
 	uint64_t seen_until = 0;
 	double before = 0.0;
-	size_t own = 0;
 
-	for (struct damon_region *r = regions; r < regions + nr; r++) {
+	for (size_t i = 0; i < nr; i++) {
+		const struct damon_region *r = &regions[i];
 		const uint64_t start = r->start, end = r->end;
-		double after, mean;
+		double after;
 
 		/* mostly the next region begins where this one ends */
 		if (start != seen_until)
 			before = heat_before_addr(&heat, &map, start);
 		after = heat_before_addr(&heat, &map, end);
-		mean = (after - before) * bytes_per_block / to_double(end - start);
-		if (own < map.nr_own && map.own[own].start < end)
-			mean += to_double(own_bytes(&map, r, &own)) * map.own_heat /
+		mean[i] = (after - before) * bytes_per_block / to_double(end - start);
+		if (*own < map.nr_own && map.own[*own].start < end)
+			mean[i] += to_double(own_bytes(&map, r, own)) * map.own_heat /
 				to_double(end - start);
 		before = after;
 		seen_until = end;
-		if (mean > 0.0)
-			r->nr_accesses += binomial_draw(binomial, &rng, mean < 1.0 ? mean : 1.0);
 	}
-	c->kdamond.ctx.rng = rng;
+}
+
+/* One draw for all of a region's looks; @nr_samples makes an aggregation. */
+static void check_whole(struct context *c, const struct heat *heat, const struct address_map *map,
+			struct damon_region *regions, size_t nr)
+{
+	const struct binomial *binomial = c->binomial;
+	double mean[CHUNK];
+	size_t own = 0;
+
+	for (size_t done = 0; done < nr; done += CHUNK) {
+		const size_t n = nr - done < CHUNK ? nr - done : CHUNK;
+		struct damon_region *r = regions + done;
+		struct rng rng = c->kdamond.ctx.rng;
+
+		mean_of_each(*heat, *map, r, n, &own, mean);
+		for (size_t i = 0; i < n; i++)
+			if (mean[i] > 0.0)
+				r[i].nr_accesses += binomial_draw(binomial, &rng,
+								  mean[i] < 1.0 ? mean[i] : 1.0);
+		c->kdamond.ctx.rng = rng;
+	}
 }
 
 static void check_part(struct context *c, const struct heat *heat,
@@ -137,7 +154,7 @@ void context_check(struct context *c, const struct heat *heat, const struct addr
 		   struct damon_region *regions, size_t nr, uint64_t nr_samples)
 {
 	if (c->sampler == SAMPLER_BINOMIAL && nr_samples == c->binomial->n) {
-		check_whole(c, *heat, *map, regions, nr);
+		check_whole(c, heat, map, regions, nr);
 		return;
 	}
 	for (size_t i = 0; i < nr; i++)
