@@ -55,30 +55,17 @@ bool damon_apply_min_nr_regions(struct damon_ctx *ctx)
 	return true;
 }
 
-/* diff * part / whole for a part of the whole, which is not 0. */
-static uint32_t share_of(uint32_t diff, uint64_t part, uint64_t whole)
-{
-	uint64_t product;
-
-	if (!__builtin_mul_overflow(diff, part, &product))
-		return (uint32_t)(product / whole);
-	return (uint32_t)((unsigned __int128)diff * part / whole);
-}
-
 /*
- * floor((a * sz_a + b * sz_b) / (sz_a + sz_b)); the sizes are not 0.  Only what lies above the
- * lower of the two is shared, and for most neighbours that is too little to divide.
+ * floor((a * sz_a + b * sz_b) / (sz_a + sz_b)); the sizes are not 0, and mostly so small that
+ * nothing overflows.
  */
 static inline uint32_t weighted_mean(uint32_t a, uint64_t sz_a, uint32_t b, uint64_t sz_b)
 {
-	/* which of them is lower nobody can predict: masks instead of branches */
-	const uint32_t b_higher = -(uint32_t)(a < b);
-	const uint32_t low = b ^ ((a ^ b) & b_higher), diff = ((b - a) ^ ~b_higher) + !b_higher;
-	const uint64_t sz_high = sz_a ^ ((sz_a ^ sz_b) & -(uint64_t)(a < b)), sz = sz_a + sz_b;
+	const uint64_t sz = sz_a + sz_b;
 
-	if (diff > 2)
-		return low + share_of(diff, sz_high, sz);
-	return low + ((diff == 2) & (2 * sz_high >= sz));
+	if (sz <= UINT32_MAX)
+		return (uint32_t)((a * sz_a + b * sz_b) / sz);
+	return (uint32_t)(((unsigned __int128)a * sz_a + (unsigned __int128)b * sz_b) / sz);
 }
 
 /* Sum of probe hits by their probes' weights. */
