@@ -99,9 +99,15 @@ uint64_t damon_max_merge_score(const struct damon_ctx *ctx)
 	return max;
 }
 
+/* Scores and thresholds are far from where their sums would not fit. */
+static inline bool within(uint64_t a, uint64_t b, uint64_t threshold)
+{
+	return a - b + threshold <= 2 * threshold;
+}
+
 static inline uint32_t next_age(uint32_t age, uint64_t score, uint64_t last, uint64_t threshold)
 {
-	const bool steady = (abs_diff(score, last) <= threshold) & (!score == !last);
+	const bool steady = within(score, last, threshold) & (!score == !last);
 
 	return (age + 1) & -(uint32_t)steady;
 }
@@ -129,19 +135,19 @@ static inline __attribute__((always_inline)) void
 merge_pass(struct damon_ctx *ctx, uint64_t threshold, uint64_t sz_limit, bool update_age,
 	   bool attributes)
 {
-	struct damon_region *prev = ctx->regions, *r = ctx->regions;
+	struct damon_region *prev = ctx->regions;
 	const struct damon_region *end = ctx->regions + ctx->nr_regions;
 	uint64_t prev_score = 0;
 
-	for (; r < end; r++) {
+	for (struct damon_region *r = ctx->regions; r < end; r++) {
 		const uint64_t score = merge_score(ctx, r, attributes);
 		uint32_t age = r->age;
 
 		if (update_age)
 			age = next_age(age, score, last_merge_score(ctx, r, attributes), threshold);
-		if ((r != ctx->regions) & (prev->end == r->start) & (prev->target == r->target) &
-		    (abs_diff(prev_score, score) <= threshold) &
-		    (r->end - prev->start <= sz_limit)) {
+		/* the first region does not begin where it ends */
+		if ((prev->end == r->start) & (prev->target == r->target) &
+		    within(prev_score, score, threshold) & (r->end - prev->start <= sz_limit)) {
 			damon_merge_two_regions(ctx, prev, r, age);
 			prev_score = merge_score(ctx, prev, attributes);
 			continue;
