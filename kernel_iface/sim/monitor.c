@@ -208,40 +208,41 @@ static uint64_t random_cut(struct damon_ctx *ctx, uint64_t sz)
 	return sz_sub < sz ? sz_sub : 0;
 }
 
-/* Write @r to @out in up to 3 pieces: the left one is cut again, the right ones are final. */
-static size_t split_region(struct damon_ctx *ctx, const struct damon_region *r, uint64_t nr_subs,
-			   struct damon_region *out)
+/* Write @r to @out, cut at @nr addresses given from the right; returns the number of pieces. */
+static inline size_t write_pieces(const struct damon_region *r, const uint64_t *cuts, size_t nr,
+				  struct damon_region *out)
 {
-	uint64_t first_end = r->end;
-	struct damon_region right[2];
-	size_t nr_right = 0, w = 0;
+	struct damon_region *piece = out;
 
-	while (--nr_subs && first_end - r->start > 2 * ctx->min_region_sz) {
-		uint64_t sz_sub = random_cut(ctx, first_end - r->start);
-
-		if (!sz_sub)
-			continue;
-		right[nr_right] = *r;
-		right[nr_right].start = r->start + sz_sub;
-		right[nr_right++].end = first_end;
-		first_end = r->start + sz_sub;
+	*piece = *r;
+	while (nr--) {
+		piece->end = cuts[nr];
+		*++piece = *r;
+		piece->start = cuts[nr];
 	}
-	out[w] = *r;
-	out[w++].end = first_end;
-	while (nr_right)
-		out[w++] = right[--nr_right];
-	return w;
+	return (size_t)(piece - out) + 1;
 }
 
-/* Split every region in up to @nr_subs (2 or 3) pieces. */
+/* Split every region in up to @nr_subs (2 or 3) pieces: the left one is cut again. */
 bool damon_split_regions_of(struct damon_ctx *ctx, uint64_t nr_subs)
 {
 	size_t w = 0;
 
 	if (!damon_reserve(ctx, ctx->nr_regions * nr_subs))
 		return false;
-	for (size_t i = 0; i < ctx->nr_regions; i++)
-		w += split_region(ctx, &ctx->regions[i], nr_subs, &ctx->spare[w]);
+	for (size_t i = 0; i < ctx->nr_regions; i++) {
+		const struct damon_region *r = &ctx->regions[i];
+		uint64_t cuts[2], left = region_sz(r);
+		size_t nr = 0;
+
+		for (uint64_t k = 1; k < nr_subs && left > 2 * ctx->min_region_sz; k++) {
+			const uint64_t sz_sub = random_cut(ctx, left);
+
+			if (sz_sub)
+				cuts[nr++] = r->start + (left = sz_sub);
+		}
+		w += write_pieces(r, cuts, nr, &ctx->spare[w]);
+	}
 	swap_in_spare(ctx, w);
 	return true;
 }
@@ -255,20 +256,15 @@ static bool damon_split_some_regions(struct damon_ctx *ctx, uint64_t step)
 		return false;
 	for (size_t i = 0; i < ctx->nr_regions; i++) {
 		const struct damon_region *r = &ctx->regions[i];
-		uint64_t sz_sub = 0;
+		uint64_t sz_sub = 0, cut;
 
 		if (i == next) {
 			next += step;
 			if (region_sz(r) >= 2 * ctx->min_region_sz)
 				sz_sub = random_cut(ctx, region_sz(r));
 		}
-		ctx->spare[w] = *r;
-		if (sz_sub) {
-			ctx->spare[w].end = r->start + sz_sub;
-			ctx->spare[++w] = *r;
-			ctx->spare[w].start = r->start + sz_sub;
-		}
-		w++;
+		cut = r->start + sz_sub;
+		w += write_pieces(r, &cut, sz_sub != 0, &ctx->spare[w]);
 	}
 	swap_in_spare(ctx, w);
 	return true;
