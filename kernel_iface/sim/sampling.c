@@ -86,7 +86,7 @@ static inline double heat_before_addr(const struct heat *heat, const struct addr
 	return heat_before(heat, to_double(addr - map->start) * map->blocks_per_byte);
 }
 
-/* Regions that are looked at together: what is known of each is kept in registers' reach. */
+/* Regions whose means are known before the first is drawn by: each loop fits into registers. */
 #define CHUNK 64
 
 /* Shares of the looks at each of @nr regions that find an access. */
@@ -120,21 +120,20 @@ static void check_whole(struct context *c, const struct heat *heat, const struct
 			struct damon_region *regions, size_t nr)
 {
 	const struct binomial *binomial = c->binomial;
+	struct rng rng = c->kdamond.ctx.rng;
 	double mean[CHUNK];
 	size_t own = 0;
 
-	for (size_t done = 0; done < nr; done += CHUNK) {
-		const size_t n = nr - done < CHUNK ? nr - done : CHUNK;
-		struct damon_region *r = regions + done;
-		struct rng rng = c->kdamond.ctx.rng;
-
-		mean_of_each(*heat, *map, r, n, &own, mean);
+	for (size_t n; nr; regions += n, nr -= n) {
+		n = u64_min(nr, CHUNK);
+		mean_of_each(*heat, *map, regions, n, &own, mean);
 		for (size_t i = 0; i < n; i++)
 			if (mean[i] > 0.0)
-				r[i].nr_accesses += binomial_draw(binomial, &rng,
-								  mean[i] < 1.0 ? mean[i] : 1.0);
-		c->kdamond.ctx.rng = rng;
+				regions[i].nr_accesses +=
+					binomial_draw(binomial, &rng,
+						      mean[i] < 1.0 ? mean[i] : 1.0);
 	}
+	c->kdamond.ctx.rng = rng;
 }
 
 static void check_part(struct context *c, const struct heat *heat,
