@@ -21,6 +21,10 @@ class KernelRejectedError(TunerError):
     """The kernel refused a value or a command."""
 
 
+class KernelFileError(TunerError):
+    """A file of the kernel holds something else than this program knows to read."""
+
+
 class NotRestoredError(TunerError):
     """Something that was changed on the host could not be put back."""
 

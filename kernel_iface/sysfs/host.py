@@ -16,10 +16,12 @@ from damon_tuner.errors import (
     TunerError,
 )
 from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
-from damon_tuner.kernel_iface.sysfs import procfs
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
+from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
+from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
+from damon_tuner.kernel_iface.sysfs.observe.pressure import pressure_some_us
 from damon_tuner.kernel_iface.sysfs.occupants import (
     DAMON_STAT_ENABLED,
     is_on,
@@ -89,7 +91,7 @@ class SysfsHost:
         """Refuse what ``start`` would refuse of the kernel and its users, writing nothing."""
         require_damon(self._tree)
         require_unused(self._tree)
-        procfs.pressure_some_us(self._tree)
+        pressure_some_us(self._tree)
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile."""
@@ -107,7 +109,7 @@ class SysfsHost:
             # Waiting for the regions takes longest: what is read after them is of the same time.
             regions = kdamond.regions()
             stats = kdamond.stats()
-            memory = procfs.memory(self._tree)
+            memory = host_memory(self._tree)
             usage = self._tenant.usage(memory)
             return Snapshot(
                 time_us=self._kernel.now_us(),
@@ -123,7 +125,7 @@ class SysfsHost:
                 swap_free_bytes=memory.swap_free_bytes,
                 major_faults=usage.major_faults,
                 cpu_time_us=usage.cpu_time_us,
-                psi_some_us=procfs.pressure_some_us(self._tree),
+                psi_some_us=pressure_some_us(self._tree),
                 swap_in_us=self._swap_in_us,
             )
 
@@ -197,7 +199,7 @@ class SysfsHost:
     def _ranges(self) -> tuple[tuple[int, int], ...]:
         if self._context.pid is not None:
             return ()
-        return self._context.ranges or procfs.system_ram(self._tree)
+        return self._context.ranges or system_ram(self._tree)
 
     def _started(self) -> Kdamond:
         if self._kdamond is None:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from damon_tuner.errors import TargetGoneError
-from damon_tuner.kernel_iface.sysfs import procfs
+from damon_tuner.kernel_iface.sysfs.observe.counters import major_faults
+from damon_tuner.kernel_iface.sysfs.observe.cpu import cpu_time_us, ticks_to_us
+from damon_tuner.kernel_iface.sysfs.observe.memory import Memory
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 # Positions in /proc/<pid>/stat after the command name, whose own words may be anything.
@@ -35,7 +37,7 @@ class Tenant(Protocol):
     def require(self) -> None:
         """Check that it is still there; raises ``TargetGoneError``."""
 
-    def usage(self, memory: procfs.Memory) -> Usage:
+    def usage(self, memory: Memory) -> Usage:
         """Measure it, given the host's memory; raises ``TargetGoneError``."""
 
 
@@ -59,7 +61,7 @@ class ProcessTenant:
         """Check that the process lives; raises ``TargetGoneError``."""
         self._stat()
 
-    def usage(self, memory: procfs.Memory) -> Usage:
+    def usage(self, memory: Memory) -> Usage:
         """Measure the process; raises ``TargetGoneError``.
 
         ``VmRSS`` and ``VmSwap`` are counters that cost nothing to read, where ``smaps_rollup``
@@ -72,7 +74,7 @@ class ProcessTenant:
             resident_bytes=sizes["VmRSS:"] << 10,
             swapped_bytes=sizes["VmSwap:"] << 10,
             major_faults=int(stat[_MAJFLT]),
-            cpu_time_us=procfs.ticks_to_us(int(stat[_UTIME]) + int(stat[_STIME])),
+            cpu_time_us=ticks_to_us(int(stat[_UTIME]) + int(stat[_STIME])),
         )
 
     def _stat(self) -> list[str]:
@@ -116,7 +118,7 @@ class HostTenant:
     def require(self) -> None:
         """The host is always there."""
 
-    def usage(self, memory: procfs.Memory) -> Usage:
+    def usage(self, memory: Memory) -> Usage:
         """Measure the host: all memory in use, page cache included, is resident.
 
         The compressed pool is kept out of ``resident_bytes``: it holds what is swapped.
@@ -125,6 +127,6 @@ class HostTenant:
         return Usage(
             resident_bytes=max(0, used_bytes - memory.pool_bytes),
             swapped_bytes=memory.swap_total_bytes - memory.swap_free_bytes,
-            major_faults=procfs.major_faults(self._tree),
-            cpu_time_us=procfs.cpu_time_us(self._tree),
+            major_faults=major_faults(self._tree),
+            cpu_time_us=cpu_time_us(self._tree),
         )
