@@ -126,9 +126,9 @@ def listed(tree: Tree, path: str) -> tuple[int, ...] | None:
         return None
     found: set[int] = set()
     for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        span = range(whole(first, path), whole(last or first, path) + 1)
-        if len(span) > _NUMBERS_IN_LIST:
+        first, dash, last = part.partition("-")
+        span = range(whole(first, path), whole(last if dash else first, path) + 1)
+        if not 0 < len(span) <= _NUMBERS_IN_LIST:
             raise unreadable(path, text, "a list such as 0-3,8")
         found.update(span)
     return tuple(sorted(found))

@@ -1,0 +1,103 @@
+"""NUMA nodes and the tiers of memory that the kernel has put them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from damon_tuner.kernel_iface.sysfs.observe.table import Table, flag, listed, number, whole
+from damon_tuner.kernel_iface.sysfs.tree import Tree
+
+_NODES = "sys/devices/system/node"
+_TIERS = "sys/devices/virtual/memory_tiering"
+_TIER = "memory_tier"
+_BALANCING = "proc/sys/kernel/numa_balancing"
+_TIERING = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node that has memory."""
+
+    number: int
+    cpus: tuple[int, ...]
+    """Empty for a node that is memory alone, such as CXL memory."""
+    total_bytes: int
+    free_bytes: int
+    anon_bytes: int | None
+    file_bytes: int | None
+    anon_huge_bytes: int | None
+    distances: Mapping[int, int]
+    """By node; 10 is the way to itself."""
+    tier: int | None
+    """A smaller number is faster memory."""
+    read_latency_ns: int | None
+    read_bandwidth_mbps: int | None
+    """As the firmware tells it of the nearest CPUs, in MB/s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tiering:
+    """What the kernel does between tiers by itself."""
+
+    demotion: bool | None
+    """Reclaim moves pages to a slower tier before it pages out."""
+    promotion: bool | None
+    """NUMA balancing brings hot pages back to the faster tier."""
+
+
+def nodes(tree: Tree) -> tuple[Node, ...]:
+    """Return the nodes that have memory, in order; none where the kernel knows no nodes.
+
+    Raises:
+        KernelFileError: one of the files does not hold what it should.
+    """
+    online = listed(tree, f"{_NODES}/online") or ()
+    tiers = _tiers(tree)
+    numbers = listed(tree, f"{_NODES}/has_memory") or ()
+    return tuple(_node(tree, node, online, tiers.get(node)) for node in numbers)
+
+
+def tiering(tree: Tree) -> Tiering:
+    """Return what the kernel does between tiers; raises ``KernelFileError``."""
+    balancing = number(tree, _BALANCING)
+    return Tiering(
+        demotion=flag(tree, "sys/kernel/mm/numa/demotion_enabled"),
+        promotion=None if balancing is None else bool(balancing & _TIERING),
+    )
+
+
+def _node(tree: Tree, node: int, online: tuple[int, ...], tier: int | None) -> Node:
+    folder = f"{_NODES}/node{node}"
+    path = f"{folder}/meminfo"
+    # Lines are "Node 0 MemTotal: 123 kB".
+    sizes = Table.read(tree, path, skip=2) or Table(path, {})
+    initiators = f"{folder}/access0/initiators"
+    return Node(
+        number=node,
+        cpus=listed(tree, f"{folder}/cpulist") or (),
+        total_bytes=sizes.needed("MemTotal") << 10,
+        free_bytes=sizes.needed("MemFree") << 10,
+        anon_bytes=sizes.kib("AnonPages"),
+        file_bytes=sizes.kib("FilePages"),
+        anon_huge_bytes=sizes.kib("AnonHugePages"),
+        distances=_distances(tree, f"{folder}/distance", online),
+        tier=tier,
+        read_latency_ns=number(tree, f"{initiators}/read_latency"),
+        read_bandwidth_mbps=number(tree, f"{initiators}/read_bandwidth"),
+    )
+
+
+def _distances(tree: Tree, path: str, online: tuple[int, ...]) -> dict[int, int]:
+    words = (tree.read_if_present(path) or "").split()
+    return {node: whole(word, path) for node, word in zip(online, words, strict=False)}
+
+
+def _tiers(tree: Tree) -> dict[int, int]:
+    tiers = {}
+    for name in tree.names(_TIERS):
+        rank = name.removeprefix(_TIER)
+        if rank != name:
+            members = listed(tree, f"{_TIERS}/{name}/nodelist") or ()
+            tiers.update(dict.fromkeys(members, whole(rank, f"{_TIERS}/{name}")))
+    return tiers
