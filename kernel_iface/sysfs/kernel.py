@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from damon_tuner.kernel_iface.sysfs.slow_write import ForkedWrite, SlowWrite
+
 _READ_BYTES = 1 << 16
 
 
@@ -21,6 +23,12 @@ class Kernel(Protocol):
 
     def write(self, path: str, text: str) -> None:
         """Write ``text`` to an existing file in one system call."""
+
+    def start_write(self, path: str, text: str, timeout_s: float) -> SlowWrite:
+        """Begin a write that may take long, and is given up after ``timeout_s`` seconds."""
+
+    def read_at(self, path: str, offset_bytes: int, size_bytes: int) -> bytes:
+        """Return up to ``size_bytes`` of a file from an offset."""
 
     def names(self, path: str) -> list[str]:
         """Return the names in a directory, in no particular order."""
@@ -60,6 +68,18 @@ class LocalKernel:
         fd = os.open(self._prefix + path, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+    def start_write(self, path: str, text: str, timeout_s: float) -> SlowWrite:
+        """Let a child write ``text``, which ends it after ``timeout_s`` seconds."""
+        return ForkedWrite(self._prefix + path, text, timeout_s)
+
+    def read_at(self, path: str, offset_bytes: int, size_bytes: int) -> bytes:
+        """Return up to ``size_bytes`` of a file from an offset, in one system call."""
+        fd = os.open(self._prefix + path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(fd, size_bytes, offset_bytes)
         finally:
             os.close(fd)
 

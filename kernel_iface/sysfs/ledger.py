@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from damon_tuner.errors import NotRestoredError, TunerError
+from damon_tuner.kernel_iface.sysfs.slow_write import SlowWrite
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 from damon_tuner.signals import signals_held
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A file that held ``before`` and was given ``after``."""
+    """A file that held ``before`` and was given ``after``.
+
+    ``undo`` is what has to be written for the file to hold ``before`` again, where that is not
+    ``before`` itself.
+    """
 
     path: str
     before: str
     after: str
+    undo: str | None = None
+
+    @property
+    def way_back(self) -> str:
+        """What to write to put the file back."""
+        return self.before if self.undo is None else self.undo
 
 
 class Ledger:
@@ -34,14 +46,24 @@ class Ledger:
         """What would be put back now, oldest first."""
         return tuple(self._changes)
 
-    def write(self, path: str, text: str) -> None:
+    def write(self, path: str, text: str, *, undo: str | None = None) -> None:
         """Write ``text`` to a file and remember what it held; raises what ``Tree`` raises."""
-        change = Change(path, self._tree.read(path), text)
-        if change.before == change.after:
-            return
-        # Noted first: an interrupt between the two lines must not lose the way back.
-        self._changes.append(change)
-        self._tree.write(path, text)
+        change = self._noted(path, text, undo)
+        if change is not None:
+            self._tree.write(path, text)
+            self._join(change)
+
+    def start_write(self, path: str, text: str, *, undo: str, timeout_s: float) -> SlowWrite:
+        """Begin a write that may take long, and remember what the file held.
+
+        Where it fails, ``put_back`` forgets the change. Raises what ``Tree`` raises.
+        """
+        self._noted(path, text, undo)
+        return self._tree.start_write(path, text, timeout_s)
+
+    def put_back(self, path: str) -> None:
+        """Put one file back; raises ``NotRestoredError`` as ``restore`` does."""
+        self._restore([change for change in self._changes if change.path == path])
 
     def restore(self) -> None:
         """Put everything back; may be called again, and then tries what failed before.
@@ -49,10 +71,31 @@ class Ledger:
         Raises:
             NotRestoredError: names each file that still differs and the commands that mend it.
         """
+        self._restore(self.changes)
+
+    def _noted(self, path: str, text: str, undo: str | None) -> Change | None:
+        change = Change(path, self._tree.read(path), text, undo)
+        if change.before == change.after:
+            return None
+        # Noted first: an interrupt before the write must not lose the way back.
+        self._changes.append(change)
+        return change
+
+    def _join(self, change: Change) -> None:
+        """Make one change of two to the same file; only now is it sure that the second holds."""
+        for index, earlier in enumerate(self._changes):
+            if (earlier.path, earlier.after) == (change.path, change.before):
+                self._changes[index] = joined = replace(earlier, after=change.after)
+                self._changes.remove(change)
+                if joined.before == joined.after:
+                    self._changes.remove(joined)
+                return
+
+    def _restore(self, changes: Sequence[Change]) -> None:
         stuck: list[tuple[Change, str]] = []
         taken: list[str] = []
         with signals_held():
-            for change in reversed(self._changes):
+            for change in reversed(changes):
                 self._restore_one(change, stuck, taken)
         if stuck or taken:
             raise NotRestoredError(_complaint(stuck, taken))
@@ -63,7 +106,7 @@ class Ledger:
         try:
             held = self._tree.read_if_present(change.path)
             if held == change.after:
-                self._tree.write(change.path, change.before)
+                self._tree.write(change.path, change.way_back)
         except TunerError as error:
             stuck.append((change, str(error)))
             return
@@ -75,7 +118,7 @@ class Ledger:
 def _complaint(stuck: list[tuple[Change, str]], taken: list[str]) -> str:
     parts = []
     if stuck:
-        by_hand = "; ".join(f"echo {change.before} > /{change.path}" for change, _ in stuck)
+        by_hand = "; ".join(f"echo {change.way_back} > /{change.path}" for change, _ in stuck)
         reasons = "; ".join(reason for _, reason in stuck)
         parts.append(f"could not put back what was changed: {reasons}. As root: {by_hand}")
     if taken:

@@ -16,6 +16,7 @@ from damon_tuner.errors import (
     TunerError,
 )
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
+from damon_tuner.kernel_iface.sysfs.slow_write import NotedWrite, SlowWrite
 
 _FIRST_PAUSE_S = 0.001
 _LAST_PAUSE_S = 0.1
@@ -88,6 +89,27 @@ class Tree:
             self._access("write", path, text, lambda: self.kernel.write(path, text))
         except OSError as error:
             raise self._explained("write", path, text, error) from error
+
+    def start_write(self, path: str, text: str, timeout_s: float) -> SlowWrite:
+        """Begin a write that may take long, and is given up after ``timeout_s`` seconds.
+
+        Raises only what opening the file does; how the write ends, the result tells.
+        """
+        try:
+            write = self.kernel.start_write(path, text, timeout_s)
+        except OSError as error:
+            self._note("write", path, text, error.errno or 0)
+            raise self._explained("write", path, text, error) from error
+        return NotedWrite(write, lambda number: self._note("write", path, text, number))
+
+    def read_at(self, path: str, offset_bytes: int, size_bytes: int) -> bytes:
+        """Return up to ``size_bytes`` of a file from an offset, as they are."""
+        try:
+            return self._access(
+                "read", path, "", lambda: self.kernel.read_at(path, offset_bytes, size_bytes)
+            )
+        except OSError as error:
+            raise self._explained("read", path, "", error) from error
 
     def names(self, path: str) -> list[str]:
         """Return the sorted names in a directory; none where there is no such directory."""
