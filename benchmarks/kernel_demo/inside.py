@@ -219,12 +219,13 @@ def main() -> int:
     parser.add_argument("--hot-mib", type=int, required=True)
     parser.add_argument("--period", type=float, required=True, help="seconds between moves")
     parser.add_argument("--places", type=int, required=True)
+    parser.add_argument("--pause-us", type=int, required=True, help="after each burst of writes")
     args = parser.parse_args()
     out = Path(os.environ["DAMON_TUNER_OUT"]) / "demo.json"
     os.sched_setaffinity(0, {_OUR_CPU})
 
     def load_command(period_s: float) -> list[str]:
-        shape = (args.mapped_mib, args.hot_mib, period_s, args.places, 0)
+        shape = (args.mapped_mib, args.hot_mib, period_s, args.places, args.pause_us)
         return [args.load, *map(str, shape)]
 
     settings_before, processes_before = damon_settings(), processes()
