@@ -27,6 +27,7 @@ def manage_process(
     interval_s: float,
     duration_s: float | None,
     swap_in_us: float | None,
+    state_dir: Path | None = None,
     as_json: bool,
     write: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> None:
@@ -39,8 +40,8 @@ def manage_process(
     """
     policy = choose_policy(policy_path, static, budget)
     context = Context(pid=pid, attrs=MONITORING)
-    SysfsHost(context).check()
-    host = SysfsHost(context, swap_in_us=swap_in_us or measure_swap_in_us())
+    SysfsHost(context, state_dir=state_dir).check()
+    host = SysfsHost(context, swap_in_us=swap_in_us or measure_swap_in_us(), state_dir=state_dir)
     describe = json_line if as_json else text_line
     control(
         host,

@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_export(commands)
     _add_run(commands)
+    _add_restore(commands)
     _add_kernel_demo(commands)
     _add_calibrate(commands)
     _add_figures(commands)
@@ -206,7 +207,8 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         commands,
         "run",
         "manage a process of this host through DAMON (as root), until stopped",
-        "Ctrl-C or SIGTERM stops, and puts back everything that was changed.",
+        "Ctrl-C or SIGTERM stops, and puts back everything that was changed; after a kill, "
+        "damon-tuner restore does.",
     )
     parser.add_argument("--pid", type=_positive, required=True, help="the process to manage")
     which = parser.add_mutually_exclusive_group()
@@ -221,7 +223,33 @@ def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
         "--swap-in-us", type=_seconds, help="what a major fault costs (default: measured)"
     )
     parser.add_argument("--json", action="store_true", help="log decisions as JSON lines")
+    _add_state_dir_option(parser)
     parser.set_defaults(run=_run)
+
+
+def _add_state_dir_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="where the journal of changes is (default: $DAMON_TUNER_STATE_DIR, or "
+        "/var/lib/damon-tuner)",
+    )
+
+
+def _add_restore(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "restore",
+        "put back what a killed run has left changed on this host (as root)",
+        "Exit status: 0 everything is as it was; 1 refused, nothing was done (the run is alive, "
+        "not root); 3 what somebody else has changed meanwhile was left alone; 4 something could "
+        "not be put back, or the journal is damaged. May be repeated.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--json", action="store_true", help="print each file as a JSON line")
+    _add_state_dir_option(parser)
+    parser.set_defaults(run=_restore)
 
 
 def _add_kernel_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -421,8 +449,20 @@ def _run(args: argparse.Namespace) -> None:
         interval_s=args.interval,
         duration_s=args.duration,
         swap_in_us=args.swap_in_us,
+        state_dir=args.state_dir,
         as_json=args.json,
     )
+
+
+def _restore(args: argparse.Namespace) -> int:
+    from damon_tuner.kernel_iface.sysfs.journal import state_dir
+    from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
+    from damon_tuner.kernel_iface.sysfs.restore import restore
+
+    done = restore(LocalKernel(), state_dir(chosen=args.state_dir), dry_run=args.dry_run)
+    for line in done.json_lines() if args.json else done.lines():
+        print(line)
+    return done.status
 
 
 def _kernel_demo(args: argparse.Namespace) -> None:

@@ -29,6 +29,18 @@ class NotRestoredError(TunerError):
     """Something that was changed on the host could not be put back."""
 
 
+class JournalError(TunerError):
+    """The journal of changes cannot be written, or cannot be believed."""
+
+
+class LeftoverError(TunerError):
+    """An earlier run was killed, and what it changed on the host is not put back yet."""
+
+
+class TakenOverError(TunerError):
+    """Somebody else changed what this process had set up; it is theirs now."""
+
+
 class TargetGoneError(TunerError):
     """The managed process has exited or never existed."""
 

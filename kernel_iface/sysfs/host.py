@@ -8,17 +8,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from damon_tuner.errors import (
-    DamonBusyError,
-    NoPermissionError,
-    NotRestoredError,
-    TargetGoneError,
-    TunerError,
-)
+from damon_tuner.errors import NotRestoredError, TargetGoneError, TunerError
 from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
+from damon_tuner.kernel_iface.sysfs.journal import state_dir as usual_state_dir
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
-from damon_tuner.kernel_iface.sysfs.ledger import Ledger
+from damon_tuner.kernel_iface.sysfs.ledger import Ledger, refuse_leftover
+from damon_tuner.kernel_iface.sysfs.lock import take_lock
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
 from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
 from damon_tuner.kernel_iface.sysfs.observe.pressure import pressure_some_us
@@ -31,16 +27,15 @@ from damon_tuner.kernel_iface.sysfs.occupants import (
 from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessTenant, Tenant
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
 
-LOCK = "run/damon-tuner.lock"
-
 
 class SysfsHost:
     """The kernel under this process as a Host, for one process or for physical memory.
 
     ``root`` is where the host's ``/proc`` and ``/sys`` are mounted, ``swap_in_us`` what one major
     fault costs, ``busy_timeout_s`` how long to insist when DAMON's lock is taken; ``record`` is
-    told of every access to a file, and ``kernel`` replaces the machine in tests. With
-    ``paddr`` and no ranges, every range of system RAM that exists at ``start`` is monitored.
+    told of every access to a file, and ``kernel`` replaces the machine in tests. What is changed
+    is in a journal in ``state_dir`` first; tests with a ``kernel`` can do without. With ``paddr``
+    and no ranges, every range of system RAM that exists at ``start`` is monitored.
 
     As a context manager it stops on leaving.
     """
@@ -54,12 +49,16 @@ class SysfsHost:
         busy_timeout_s: float = 10.0,
         record: Callable[[Access], None] | None = None,
         kernel: Kernel | None = None,
+        state_dir: Path | None = None,
     ) -> None:
         self._context = context
         self._swap_in_us = swap_in_us
         self._kernel = kernel or LocalKernel(root)
         self._tree = Tree(self._kernel, busy_timeout_s=busy_timeout_s, record=record)
-        self._ledger = Ledger(self._tree)
+        self._state_dir = state_dir
+        if kernel is None:
+            self._state_dir = usual_state_dir(root, state_dir)
+        self._ledger = Ledger(self._tree, self._state_dir)
         self._kdamond: Kdamond | None = None
         self._unlock: Callable[[], None] | None = None
         self._tenant: Tenant = HostTenant(self._tree)
@@ -70,6 +69,8 @@ class SysfsHost:
         Raises:
             DamonMissingError: this kernel lacks DAMON, or pressure information.
             DamonBusyError: names who uses DAMON already; nothing was written.
+            LeftoverError: a killed run has left changes: says how to put them back.
+            JournalError: the journal cannot be written; nothing was changed.
             NoPermissionError: not root.
             TargetGoneError: there is no such process.
             KernelRejectedError: names what the kernel refused.
@@ -81,7 +82,7 @@ class SysfsHost:
         if self._context.pid is not None:
             self._tenant = ProcessTenant(self._tree, self._context.pid)
         try:
-            self._unlock = self._lock()
+            self._unlock = take_lock(self._kernel, self._state_dir)
             self._take(schemes)
         except BaseException as error:
             self._give_back(error)
@@ -90,6 +91,8 @@ class SysfsHost:
     def check(self) -> None:
         """Refuse what ``start`` would refuse of the kernel and its users, writing nothing."""
         require_damon(self._tree)
+        if self._state_dir is not None:
+            refuse_leftover(self._tree, self._state_dir)
         require_unused(self._tree)
         pressure_some_us(self._tree)
 
@@ -170,18 +173,6 @@ class SysfsHost:
         with self._tenant_first():
             kdamond.start(self._context, self._ranges(), schemes)
         self._kdamond = kdamond
-
-    def _lock(self) -> Callable[[], None]:
-        try:
-            return self._kernel.lock(LOCK)
-        except BlockingIOError:
-            raise DamonBusyError(
-                f"another damon-tuner manages this host: stop it first (it holds /{LOCK})"
-            ) from None
-        except OSError as error:
-            raise NoPermissionError(
-                f"/{LOCK} cannot be locked ({error.strerror}): run as root"
-            ) from None
 
     def _release(self) -> None:
         unlock, self._unlock = self._unlock, None

@@ -12,7 +12,17 @@ import pytest
 from damon_tuner.cli import main
 
 COMMANDS = (
-    *("tune", "train", "evaluate", "export", "run", "kernel-demo", "calibrate", "figures"),
+    *(
+        "tune",
+        "train",
+        "evaluate",
+        "export",
+        "run",
+        "restore",
+        "kernel-demo",
+        "calibrate",
+        "figures",
+    ),
     "workload",
 )
 

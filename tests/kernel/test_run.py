@@ -100,6 +100,35 @@ def test_without_permission_it_says_so_in_one_line(idler: subprocess.Popen[str])
     assert done.stderr.count("\n") == 1
 
 
+def test_what_a_killed_run_leaves_is_restored(idler: subprocess.Popen[str]) -> None:
+    before = damon_settings()
+    options = ("--static", "pageout_5s", "--interval", "1", "--swap-in-us", "60")
+    with _run(idler.pid, *options) as run:
+        assert run.stdout is not None
+        run.stdout.readline()
+        assert _restore().returncode == 1  # alive
+        run.kill()
+    left = damon_settings()
+    assert left != before
+    with _run(idler.pid, *options) as refused:
+        _, stderr = refused.communicate(timeout=60)
+    assert refused.returncode == 1
+    assert stderr.endswith("run damon-tuner restore\n")
+    assert damon_settings() == left
+    done = _restore("--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert damon_settings() == before
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert lines[-1]["status"] == 0
+    assert {line["fate"] for line in lines[:-1]} == {"restored"}
+    assert "nothing to put back" in _restore().stdout
+
+
+def _restore(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "damon_tuner", "restore", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
 def test_two_runs_exclude_each_other(idler: subprocess.Popen[str]) -> None:
     with _run(idler.pid, "--static", "pageout_30s", "--interval", "1") as first:
         assert first.stdout is not None
@@ -107,7 +136,7 @@ def test_two_runs_exclude_each_other(idler: subprocess.Popen[str]) -> None:
         with _run(idler.pid, "--static", "pageout_30s") as second:
             _, stderr = second.communicate(timeout=60)
         assert second.returncode == 1
-        assert "kdamond 0" in stderr
+        assert f"process {first.pid}" in stderr
         time.sleep(0.1)
         assert first.poll() is None
         first.send_signal(signal.SIGINT)

@@ -27,6 +27,7 @@ HOST_FILES = {
     "sys/block/zram0/mm_stat": "  8192  2048  4096  0  4096  0  0  0  0\n",
     "sys/block/zram1/mm_stat": "  8192  2048  4096  0  4096  0  0  0  0\n",
     "sys/block/vda/size": "100\n",
+    "proc/sys/kernel/random/boot_id": "b0071d00-0000-4000-8000-000000000001",
     "proc/pressure/memory": "some avg10=0.00 avg60=0.00 avg300=0.00 total=1234\n"
     "full avg10=0.00 avg60=0.00 avg300=0.00 total=999\n",
     "proc/meminfo": "MemTotal:  2000000 kB\nMemFree:  500000 kB\nZswap:  4 kB\n"

@@ -1,0 +1,94 @@
+"""Which kdamonds are ours: DAMON's files have no owner, and anybody may replace them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from damon_tuner.kernel_iface.sysfs.occupants import ADMIN, NR_KDAMONDS
+from damon_tuner.kernel_iface.sysfs.records import Claim, start_ticks
+from damon_tuner.kernel_iface.sysfs.tree import Tree
+
+_KDAMONDS = f"{ADMIN}/kdamonds"
+_STATE = re.compile(rf"{re.escape(_KDAMONDS)}/\d+/state")
+
+# What a context is told to monitor, below contexts/0: nothing that the kernel tunes by itself.
+_FRAME_FILES = ("operations", "monitoring_attrs/nr_regions/min", "monitoring_attrs/nr_regions/max")
+
+
+def is_kdamond_state(path: str) -> bool:
+    """Tell whether a path is the file that switches a kdamond on."""
+    return _STATE.fullmatch(path) is not None
+
+
+def is_damon(path: str) -> bool:
+    """Tell whether a path is one of DAMON's own files, which a claim covers."""
+    return path.startswith(f"{ADMIN}/")
+
+
+def claim(tree: Tree) -> Claim:
+    """Claim every kdamond as it is now; raises what ``Tree`` raises."""
+    count = _count(tree)
+    return Claim(tuple(_thread(tree, index) for index in range(count)), _frame(tree, count))
+
+
+def taken_over(tree: Tree, ours: Claim) -> str | None:
+    """Say how the kdamonds differ from those that were claimed; None when they are ours.
+
+    A worker that runs is ours by its thread. Where none of ours runs (it ended with the process
+    it watched, or was never seen to run), what they are told to monitor decides.
+    """
+    count = _count(tree)
+    if count != len(ours.threads):
+        return f"there are {count} kdamonds now, and were {len(ours.threads)}"
+    known = False
+    for index, thread in enumerate(ours.threads):
+        running = _thread(tree, index)
+        if running is None:
+            continue
+        if thread is not None and running != thread:
+            return f"kdamond {index} was restarted (pid {running[0]} now, {thread[0]} before)"
+        known |= thread is not None
+    if not known and _frame(tree, count) != ours.frame:
+        return "the kdamonds were set up anew"
+    return None
+
+
+def stopped(tree: Tree, ours: Claim) -> int | None:
+    """Return the first claimed worker that does not run any more; None when all run."""
+    for index, thread in enumerate(ours.threads):
+        if thread is not None and _thread(tree, index) is None:
+            return index
+    return None
+
+
+def _count(tree: Tree) -> int:
+    return int(tree.read_if_present(NR_KDAMONDS) or 0)
+
+
+def _thread(tree: Tree, index: int) -> tuple[int, int] | None:
+    pid = int(tree.read_if_present(f"{_KDAMONDS}/{index}/pid") or -1)
+    return (pid, start_ticks(tree, pid) or 0) if pid > 0 else None
+
+
+def _frame(tree: Tree, count: int) -> str:
+    digest = hashlib.sha256()
+    for index in range(count):
+        context = f"{_KDAMONDS}/{index}/contexts/0"
+        for path in (*(f"{context}/{name}" for name in _FRAME_FILES), *_targets(tree, context)):
+            digest.update(f"{path}={tree.read_if_present(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _targets(tree: Tree, context: str) -> list[str]:
+    paths = []
+    for target in _numbers(tree, f"{context}/targets"):
+        directory = f"{context}/targets/{target}"
+        paths.append(f"{directory}/pid_target")
+        for region in _numbers(tree, f"{directory}/regions"):
+            paths += [f"{directory}/regions/{region}/{edge}" for edge in ("start", "end")]
+    return paths
+
+
+def _numbers(tree: Tree, directory: str) -> list[str]:
+    return [name for name in tree.names(directory) if name.isdecimal()]
