@@ -36,6 +36,9 @@ class Kernel(Protocol):
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory is there."""
 
+    def open_to_write(self, path: str) -> None:
+        """Open a file for writing and write nothing: raises what a write would of permissions."""
+
     def lock(self, path: str) -> Callable[[], None]:
         """Take an exclusive lock, which the result releases; ``BlockingIOError`` when taken."""
 
@@ -90,6 +93,10 @@ class LocalKernel:
     def exists(self, path: str) -> bool:
         """Tell whether a file or directory is there."""
         return os.path.exists(self._prefix + path)
+
+    def open_to_write(self, path: str) -> None:
+        """Open a file for writing and close it again, which changes nothing in sysfs."""
+        os.close(os.open(self._prefix + path, os.O_WRONLY | os.O_CLOEXEC))
 
     def lock(self, path: str) -> Callable[[], None]:
         """Lock a file of its own; the kernel releases it too when this process ends."""

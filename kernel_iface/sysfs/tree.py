@@ -25,7 +25,7 @@ _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ESRCH, err
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 _T = TypeVar("_T")
-Operation = Literal["read", "write", "list"]
+Operation = Literal["read", "write", "list", "open"]
 
 
 class RefusedError(KernelRejectedError):
@@ -89,6 +89,13 @@ class Tree:
             self._access("write", path, text, lambda: self.kernel.write(path, text))
         except OSError as error:
             raise self._explained("write", path, text, error) from error
+
+    def require_writable(self, path: str) -> None:
+        """Raise what writing to a file would raise of its absence or of permissions."""
+        try:
+            self._access("open", path, "", lambda: self.kernel.open_to_write(path))
+        except OSError as error:
+            raise self._explained("write", path, "", error) from error
 
     def start_write(self, path: str, text: str, timeout_s: float) -> SlowWrite:
         """Begin a write that may take long, and is given up after ``timeout_s`` seconds.
