@@ -13,7 +13,7 @@ TRAIN_READY := $(VENV)/.train
 DEV_READY := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune test lint types sanitize kernel-demo fidelity-recordings kernel-tests figures pretrained clean
+.PHONY: help tune test lint types sanitize kernel-demo fidelity-recordings kernel-tests test-kernels figures pretrained clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ fidelity-recordings: $(TRAIN_READY) ## record real DAMON in a real kernel again:
 
 kernel-tests: $(DEV_READY) ## only the tests that boot the real kernel
 	$(BIN)/python -m pytest tests/guest -m guest -v
+
+test-kernels: $(DEV_READY) ## the tests in the real kernel, on every series that Debian has: a table
+	$(BIN)/python -m damon_tuner.kernel_iface.guest.matrix
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
 	@for group in sim score field fidelity calibrate kernel; do $(BIN)/damon-tuner figures $$group || exit 1; done

@@ -32,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         spec = GuestSpec(
             kernel_series=options.kernel,
             memory_bytes=int(options.memory_gib * _GIB),
+            slow_bytes=int(options.slow_gib * _GIB),
+            movable_bytes=int(options.movable_gib * _GIB),
             cpus=options.cpus,
             swap_bytes=int(options.swap_gib * _GIB),
             swap_algorithm=options.swap_algorithm,
@@ -79,6 +81,20 @@ def _parser() -> argparse.ArgumentParser:
         default=usual.memory_bytes / _GIB,
         metavar="N",
         help="memory; default %(default)g",
+    )
+    add(
+        "--slow-gib",
+        type=float,
+        default=0,
+        metavar="N",
+        help="memory of a second, slower node; default %(default)s is none",
+    )
+    add(
+        "--movable-gib",
+        type=float,
+        default=0,
+        metavar="N",
+        help="of all memory, how much can go offline; default %(default)s is none",
     )
     add(
         "--cpus",

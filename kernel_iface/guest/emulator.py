@@ -20,6 +20,10 @@ PACKAGE = "qemu-system-x86"
 # page table isolation and without PCIDs every entry into the kernel flushes it.
 _HONEST_ACCESSED_BITS = ("pti=on", "nopcid")
 
+# What the machine tells of its fast and its slow node: nanoseconds, and bytes a second. Local
+# DRAM and memory behind CXL are about so far apart; from that far on, Linux makes two tiers.
+_TIERS = ((90, "80G"), (250, "20G"))
+
 
 @dataclass(frozen=True, slots=True)
 class GuestFiles:
@@ -69,8 +73,7 @@ def emulator_command(
     """
     command = ["setpriv", "--pdeathsig", "KILL", emulator, "-nodefaults", "-no-user-config"]
     command += ["-display", "none", "-no-reboot"]
-    command += ["-machine", "q35", *_clock(spec), "-cpu", "max"]
-    command += ["-smp", str(spec.cpus), "-m", f"{spec.memory_bytes >> 20}M"]
+    command += [*_machine(spec), *_clock(spec), "-cpu", "max"]
     command += ["-kernel", str(files.kernel), "-initrd", str(files.initrd)]
     command += ["-append", _kernel_command_line(spec)]
     command += ["-chardev", f"file,id=console,append=on,path={_escaped(files.console_log)}"]
@@ -86,6 +89,24 @@ def emulator_command(
     return command
 
 
+def _machine(spec: GuestSpec) -> list[str]:
+    """The board, its CPUs and its memory, with the tables from which Linux makes tiers of it."""
+    fast_mib, slow_mib = spec.memory_bytes >> 20, spec.slow_bytes >> 20
+    # one socket: the node without CPUs would be given those of a second one
+    words = ["-smp", f"{spec.cpus},sockets=1", "-m", f"{fast_mib + slow_mib}M"]
+    if not slow_mib:
+        return ["-machine", "q35", *words]
+    words += ["-object", f"memory-backend-ram,id=fast,size={fast_mib}M"]
+    words += ["-object", f"memory-backend-ram,id=slow,size={slow_mib}M"]
+    words += ["-numa", f"node,nodeid=0,memdev=fast,cpus=0-{spec.cpus - 1}"]
+    words += ["-numa", "node,nodeid=1,memdev=slow,initiator=0"]
+    for node, (latency_ns, bandwidth) in enumerate(_TIERS):
+        told = f"hmat-lb,initiator=0,target={node},hierarchy=memory,data-type=access"
+        words += ["-numa", f"{told}-latency,latency={latency_ns}"]
+        words += ["-numa", f"{told}-bandwidth,bandwidth={bandwidth}"]
+    return ["-machine", "q35,hmat=on", *words]
+
+
 def _clock(spec: GuestSpec) -> list[str]:
     if not spec.counted_clock:
         return ["-accel", "tcg,thread=multi"]
@@ -95,6 +116,8 @@ def _clock(spec: GuestSpec) -> list[str]:
 
 def _kernel_command_line(spec: GuestSpec) -> str:
     words = ["console=ttyS0", "quiet", "panic=-1", "oops=panic", "psi=1", *_HONEST_ACCESSED_BITS]
+    if spec.movable_bytes:
+        words.append(f"movablecore={spec.movable_bytes >> 20}M")
     return " ".join((*words, *spec.kernel_args))
 
 

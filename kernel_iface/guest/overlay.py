@@ -50,6 +50,8 @@ def _command_script(command: Sequence[str], spec: GuestSpec, env: Mapping[str, s
     variables = {
         "DAMON_TUNER_GUEST": "1",
         "DAMON_TUNER_GUEST_KERNEL": spec.kernel_series,
+        "DAMON_TUNER_GUEST_MOVABLE_BYTES": str(spec.movable_bytes),
+        "DAMON_TUNER_GUEST_SLOW_BYTES": str(spec.slow_bytes),
         "DAMON_TUNER_GUEST_SWAP_BYTES": str(spec.swap_bytes),
         "DAMON_TUNER_OUT": OUT,
         "HOME": "/root",

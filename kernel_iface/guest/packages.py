@@ -44,14 +44,30 @@ def newest_release(series: str, package_names: Iterable[str]) -> str:
 
     Raises ``GuestError`` when there is none.
     """
-    pattern = re.compile(rf"linux-image-({re.escape(series)}(?:[.~+-].*)?-cloud-amd64)")
-    releases = [match[1] for name in package_names if (match := pattern.fullmatch(name))]
+    releases = _cloud_releases(series, package_names)
     if not releases:
         raise GuestError(
             f"the Debian mirror has no cloud kernel {series}: "
             "see 'linux-image-*-cloud-amd64' there for the series it has, and ask for one of them"
         )
     return newest(releases)
+
+
+def offered(wanted: Iterable[str]) -> set[str]:
+    """Return those of the ``wanted`` series that the cache or the Debian mirror has.
+
+    Raises ``GuestError`` when the mirror does not answer.
+    """
+    cache = cache_dir()
+    series = set(wanted)
+    found = {one for one in series if (cache / "kernels" / one).exists()}
+    if found == series:
+        return found
+    with locked(cache):
+        apt = PrivateApt(cache / "apt")
+        apt.update()
+        names = apt.names("linux-")
+    return found | {one for one in series if _cloud_releases(one, names)}
 
 
 def fetch_kernel(series: str) -> Kernel:
@@ -95,6 +111,11 @@ def _download_kernel(apt: PrivateApt, series: str, target: Path) -> None:
         _find_one(tree, "vmlinuz*").rename(target / "vmlinuz")
         _find_one(tree, f"modules/{release}/kernel").rename(target / "modules")
     (target / "release").write_text(release)
+
+
+def _cloud_releases(series: str, package_names: Iterable[str]) -> list[str]:
+    pattern = re.compile(rf"linux-image-({re.escape(series)}(?:[.~+-].*)?-cloud-amd64)")
+    return [match[1] for name in package_names if (match := pattern.fullmatch(name))]
 
 
 @contextlib.contextmanager

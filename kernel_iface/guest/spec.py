@@ -8,6 +8,8 @@ from pathlib import Path
 
 SWAP_ALGORITHMS = ("lz4", "lz4hc", "zstd", "deflate")
 
+_LEAST_NODE_BYTES = 128 << 20
+
 
 @dataclass(frozen=True, slots=True)
 class GuestSpec:
@@ -16,7 +18,13 @@ class GuestSpec:
     kernel_series: str = "7.3"
     """The newest Debian kernel (cloud flavour) whose version starts with this is booted."""
     memory_bytes: int = 2 << 30
-    """Rounded down to whole MiB."""
+    """Memory of the node that has the CPUs; this and all sizes are rounded down to whole MiB."""
+    slow_bytes: int = 0
+    """Memory of a second node without CPUs, which the kernel puts into a slower tier than the
+    first; 0 is no such node. The emulator gives both the same speed."""
+    movable_bytes: int = 0
+    """How much of all memory may hold only pages that can move, so that its blocks can go
+    offline; the kernel takes the same from each node, from its end."""
     cpus: int = 2
     swap_bytes: int = 0
     """Size of the zram swap, counted before compression; 0 is no swap."""
@@ -34,12 +42,21 @@ class GuestSpec:
             raise ValueError(f"kernel_series is like 7.3 or 6.12, not {self.kernel_series!r}")
         if self.memory_bytes < 512 << 20:
             raise ValueError("memory_bytes: the guest needs at least 512 MiB to unpack its image")
+        if 0 < self.slow_bytes < _LEAST_NODE_BYTES or self.slow_bytes < 0:
+            raise ValueError("slow_bytes is 0, or at least one memory block of 128 MiB")
+        if not 0 <= self.movable_bytes <= self.total_bytes - _LEAST_NODE_BYTES:
+            raise ValueError("movable_bytes must leave 128 MiB to the kernel")
         if self.cpus < 1:
             raise ValueError("cpus must be at least 1")
         if self.swap_bytes < 0:
             raise ValueError("swap_bytes cannot be negative; 0 is no swap")
         if self.swap_algorithm not in SWAP_ALGORITHMS:
             raise ValueError(f"swap_algorithm is one of {', '.join(SWAP_ALGORITHMS)}")
+
+    @property
+    def total_bytes(self) -> int:
+        """Memory of all nodes."""
+        return self.memory_bytes + self.slow_bytes
 
 
 @dataclass(frozen=True, slots=True)

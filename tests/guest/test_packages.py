@@ -138,6 +138,10 @@ def test_an_error_of_init_is_passed_on() -> None:
         {"cpus": 0},
         {"swap_bytes": -1},
         {"swap_algorithm": "lzw"},
+        {"slow_bytes": 1},
+        {"slow_bytes": -1},
+        {"movable_bytes": 2 << 30},
+        {"movable_bytes": -1},
     ],
 )
 def test_a_machine_that_could_not_boot_is_refused(wrong: dict[str, object]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+NODES = Path("/sys/devices/system/node")
+
 
 def test_kernel_is_of_the_series_asked_for() -> None:
     series = os.environ["DAMON_TUNER_GUEST_KERNEL"]
@@ -35,6 +37,43 @@ def test_swap_is_as_asked_for() -> None:
     assert [swap[0] for swap in swaps] == ["/dev/zram0"]
     # mkswap keeps one page for its header
     assert int(swaps[0][2]) * 1024 == pytest.approx(asked_bytes, abs=8192)
+
+
+def test_the_slow_node_is_a_tier_of_its_own() -> None:
+    asked_bytes = int(os.environ["DAMON_TUNER_GUEST_SLOW_BYTES"])
+    if asked_bytes == 0:
+        pytest.skip("this guest has one node: boot it with --slow-gib")
+    tiers = Path("/sys/devices/virtual/memory_tiering").glob("memory_tier*/nodelist")
+    assert sorted(tier.read_text() for tier in tiers) == ["0\n", "1\n"]
+    assert (NODES / "has_cpu").read_text() == "0\n"
+    fast_ns, slow_ns = (
+        int((NODES / node / "access0/initiators/read_latency").read_text())
+        for node in ("node0", "node1")
+    )
+    assert fast_ns < slow_ns
+    # the kernel keeps what describes the node's pages, and what boot wrote into it
+    total_kib = int((NODES / "node1/meminfo").read_text().split("MemTotal:")[1].split()[0])
+    assert 0.9 * asked_bytes < total_kib * 1024 <= asked_bytes
+
+
+def test_a_block_of_movable_memory_goes_offline_and_comes_back() -> None:
+    if os.environ["DAMON_TUNER_GUEST_MOVABLE_BYTES"] == "0":
+        pytest.skip("this guest has no movable memory: boot it with --movable-gib")
+    blocks = [
+        zones.parent
+        for zones in Path("/sys/devices/system/memory").glob("memory*/valid_zones")
+        if zones.read_text() == "Movable\n"
+    ]
+    assert blocks
+    with_slow = int(os.environ["DAMON_TUNER_GUEST_SLOW_BYTES"]) > 0
+    assert {node.name for block in blocks for node in block.glob("node*")} == (
+        {"node0", "node1"} if with_slow else {"node0"}
+    )
+    state = blocks[-1] / "state"
+    state.write_text("offline")
+    assert state.read_text() == "offline\n"
+    state.write_text("online_movable")
+    assert state.read_text() == "online\n"
 
 
 def test_the_project_needs_no_numpy_here() -> None:
