@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import Protocol
 
 U32_MAX = 2**32 - 1
@@ -37,9 +37,13 @@ class Action(enum.StrEnum):
 
 
 class Operations(enum.StrEnum):
-    """DAMON's operations set: whose memory is monitored."""
+    """DAMON's operations set: whose memory is monitored.
+
+    ``vaddr`` follows what a process maps; ``fvaddr`` keeps to the ranges that it is given.
+    """
 
     VADDR = "vaddr"
+    FVADDR = "fvaddr"
     PADDR = "paddr"
 
 
@@ -267,12 +271,16 @@ class SchemeStats:
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """One monitoring region; ``age`` is counted in aggregation intervals."""
+    """One monitoring region; ``age`` is counted in aggregation intervals.
+
+    ``probe_hits`` has the samples of the last aggregation that hit each probe, if there are any.
+    """
 
     start: int
     end: int
     nr_accesses: int
     age: int
+    probe_hits: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,20 +312,60 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Target:
+    """One process, or physical memory, and the ranges of it that are monitored.
+
+    Without ranges, ``vaddr`` finds those that the process uses; every other operations set
+    monitors nothing. A target that ``is_obsolete`` is removed by the next commit.
+    """
+
+    pid: int | None = None
+    ranges: tuple[tuple[int, int], ...] = ()
+    is_obsolete: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What DAMON monitors: a process (``vaddr``) or ranges of physical memory (``paddr``)."""
+    """What DAMON monitors: processes (``vaddr``, ``fvaddr``) or physical memory (``paddr``).
+
+    ``pid`` and ``ranges`` are short for one target, and become ``targets``. With ``paddr``, an
+    address of DAMON's times ``addr_unit`` is a physical address. While it ``is_paused``, regions
+    are kept and nothing else happens.
+    """
 
     operations: Operations = Operations.VADDR
     attrs: MonitoringAttrs = MonitoringAttrs()
-    pid: int | None = None
-    ranges: tuple[tuple[int, int], ...] = field(default=())
+    pid: InitVar[int | None] = None
+    ranges: InitVar[tuple[tuple[int, int], ...]] = ()
+    targets: tuple[Target, ...] = ()
+    addr_unit: int = 1
+    is_paused: bool = False
 
-    def __post_init__(self) -> None:
-        """Refuse a context that DAMON could not monitor (``ValueError``)."""
-        if self.operations is Operations.VADDR and (self.pid is None or self.ranges):
-            raise ValueError("vaddr monitors a process: give pid, and no ranges")
-        if self.operations is Operations.PADDR and self.pid is not None:
+    def __post_init__(self, pid: int | None, ranges: tuple[tuple[int, int], ...]) -> None:
+        """Make the target that was given in short.
+
+        Raises:
+            ValueError: a process with ``paddr``, or two ways to give the target.
+        """
+        if pid is not None or ranges:
+            if self.targets:
+                raise ValueError("give targets, or pid and ranges, not both")
+            object.__setattr__(self, "targets", (Target(pid, ranges),))
+        if self.operations is Operations.PADDR and any(t.pid is not None for t in self.targets):
             raise ValueError("paddr monitors physical memory: give no pid")
+
+
+@dataclass(frozen=True, slots=True)
+class KdamondSpec:
+    """One worker of DAMON's, with its context and schemes.
+
+    Every ``refresh_ms`` the kernel writes tuned intervals, statistics and effective quotas to
+    their files by itself; 0 means only when asked.
+    """
+
+    context: Context = Context()
+    schemes: tuple[Scheme, ...] = ()
+    refresh_ms: int = 0
 
 
 class Host(Protocol):

@@ -97,6 +97,8 @@ class Features:
 
         Numbers in ``path`` may be written out.
         """
+        if not self._absent:
+            return None
         return next((_BY_PATH[part] for part in _ways(path) if part in self._absent), None)
 
 

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from damon_tuner.errors import NotRestoredError, TargetGoneError, TunerError
-from damon_tuner.kernel_iface.host import Context, Scheme, Snapshot
+from damon_tuner.errors import (
+    KernelRejectedError,
+    NotRestoredError,
+    TargetGoneError,
+    TunerError,
+)
+from damon_tuner.kernel_iface.host import (
+    Context,
+    KdamondSpec,
+    Operations,
+    Scheme,
+    Snapshot,
+    Target,
+)
+from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.journal import state_dir as usual_state_dir
-from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger, refuse_leftover
 from damon_tuner.kernel_iface.sysfs.lock import take_lock
@@ -23,6 +36,13 @@ from damon_tuner.kernel_iface.sysfs.occupants import (
     is_on,
     require_damon,
     require_unused,
+)
+from damon_tuner.kernel_iface.sysfs.region_source import (
+    OBSERVER,
+    FileRegions,
+    RegionsBy,
+    RegionSource,
+    region_source,
 )
 from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessTenant, Tenant
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
@@ -36,6 +56,8 @@ class SysfsHost:
     told of every access to a file, and ``kernel`` replaces the machine in tests. What is changed
     is in a journal in ``state_dir`` first; tests with a ``kernel`` can do without. With ``paddr``
     and no ranges, every range of system RAM that exists at ``start`` is monitored.
+    ``regions_by`` says how regions are read: by the ``trace``, which is cheap and never waits, by
+    the ``files``, or ``auto``, which takes the trace where it can be had.
 
     As a context manager it stops on leaving.
     """
@@ -50,8 +72,11 @@ class SysfsHost:
         record: Callable[[Access], None] | None = None,
         kernel: Kernel | None = None,
         state_dir: Path | None = None,
+        regions_by: RegionsBy = "auto",
     ) -> None:
-        self._context = context
+        self._context = _of_one_target(context)
+        self._regions_by: RegionsBy = regions_by
+        self._root = root if kernel is None else None
         self._swap_in_us = swap_in_us
         self._kernel = kernel or LocalKernel(root)
         self._tree = Tree(self._kernel, busy_timeout_s=busy_timeout_s, record=record)
@@ -59,9 +84,11 @@ class SysfsHost:
         if kernel is None:
             self._state_dir = usual_state_dir(root, state_dir)
         self._ledger = Ledger(self._tree, self._state_dir)
-        self._kdamond: Kdamond | None = None
+        self._damon: Damon | None = None
+        self._source: RegionSource = FileRegions()
         self._unlock: Callable[[], None] | None = None
         self._tenant: Tenant = HostTenant(self._tree)
+        self._nr_schemes = 0
 
     def start(self, schemes: Sequence[Scheme]) -> None:
         """Begin monitoring with ``schemes``; on any failure the host is as it was.
@@ -79,8 +106,9 @@ class SysfsHost:
         if self._ledger.changes:
             raise RuntimeError("this host is started, or was not put back: call stop first")
         self.check()
-        if self._context.pid is not None:
-            self._tenant = ProcessTenant(self._tree, self._context.pid)
+        pid = self._pid()
+        if pid is not None:
+            self._tenant = ProcessTenant(self._tree, pid)
         try:
             self._unlock = take_lock(self._kernel, self._state_dir)
             self._take(schemes)
@@ -97,28 +125,38 @@ class SysfsHost:
         pressure_some_us(self._tree)
 
     def advance(self, seconds: float) -> None:
-        """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile."""
-        self._kernel.wait(seconds, self._tenant.pid)
+        """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile.
+
+        A change of schemes that was held back is made on the way.
+        """
+        end_us = self._kernel.now_us() + int(seconds * 1e6)
+        due_us = self._flush()
+        if due_us is not None and due_us < end_us:
+            self._kernel.wait((due_us - self._kernel.now_us()) / 1e6, self._tenant.pid)
+            self._flush()
+        self._kernel.wait(max(end_us - self._kernel.now_us(), 0) / 1e6, self._tenant.pid)
 
     def snapshot(self) -> Snapshot:
-        """Observe; blocks for up to one aggregation interval.
+        """Observe; without the trace, blocks for up to one aggregation interval.
 
         Raises:
             TargetGoneError: the managed process has exited.
             KernelRejectedError: monitoring has ended, or was ended by somebody else.
         """
-        kdamond = self._started()
+        damon = self._started()
         with self._tenant_first():
+            damon.flush()
+            intervals = damon.tuned_intervals(0)
             # Waiting for the regions takes longest: what is read after them is of the same time.
-            regions = kdamond.regions()
-            stats = kdamond.stats()
+            regions = self._source.regions(damon, intervals)
+            stats = damon.stats(0)
             memory = host_memory(self._tree)
             usage = self._tenant.usage(memory)
             return Snapshot(
                 time_us=self._kernel.now_us(),
-                intervals=self._context.attrs.intervals,
+                intervals=intervals,
                 regions=regions,
-                scheme_stats=stats,
+                scheme_stats=stats[: self._nr_schemes],
                 resident_bytes=usage.resident_bytes,
                 swapped_bytes=usage.swapped_bytes,
                 compressed_bytes=memory.pool_bytes,
@@ -132,16 +170,20 @@ class SysfsHost:
                 swap_in_us=self._swap_in_us,
             )
 
-    def apply(self, schemes: Sequence[Scheme]) -> None:
+    def apply(self, schemes: Sequence[Scheme], *, is_urgent: bool = False) -> None:
         """Replace the schemes, keeping regions, ages and the statistics of those that stay.
+
+        Values that come faster than the quotas' reset interval are held back, until ``advance``
+        or ``snapshot`` finds them due, unless the change ``is_urgent``.
 
         Raises:
             TargetGoneError: the managed process has exited.
             KernelRejectedError: names what was refused; the old schemes keep running.
         """
-        kdamond = self._started()
+        damon = self._started()
         with self._tenant_first():
-            kdamond.apply(schemes)
+            self._replace(damon, tuple(schemes), is_urgent)
+        self._nr_schemes = len(schemes)
 
     def stop(self) -> None:
         """Stop monitoring and put everything back; may be called at any time, any number of times.
@@ -149,11 +191,14 @@ class SysfsHost:
         Raises:
             NotRestoredError: names what is left and the commands that mend it.
         """
-        self._kdamond = None
+        self._damon = None
         try:
             self._ledger.restore()
         finally:
-            self._release()
+            try:
+                self._source.close()
+            finally:
+                self._release()
 
     def __enter__(self) -> Self:
         return self
@@ -169,10 +214,44 @@ class SysfsHost:
     def _take(self, schemes: Sequence[Scheme]) -> None:
         if is_on(self._tree.read_if_present(DAMON_STAT_ENABLED)):
             self._ledger.write(DAMON_STAT_ENABLED, "N")
-        kdamond = Kdamond(self._tree, self._ledger)
+        context = self._targeted()
+        self._source = region_source(self._regions_by, context, self._kernel, self._root)
+        damon = Damon(self._tree, self._ledger)
         with self._tenant_first():
-            kdamond.start(self._context, self._ranges(), schemes)
-        self._kdamond = kdamond
+            damon.start([KdamondSpec(context, self._source.with_observer(schemes))])
+            self._source.open(damon)
+        self._damon, self._nr_schemes = damon, len(schemes)
+
+    def _replace(self, damon: Damon, schemes: tuple[Scheme, ...], is_urgent: bool) -> None:
+        before = damon.running()[0]
+        wanted = replace(before, schemes=self._source.with_observer(schemes))
+        is_shared = before.schemes[-1:] == wanted.schemes[-1:] == (OBSERVER,)
+        if len(wanted.schemes) <= len(before.schemes) or not is_shared:
+            damon.apply([wanted], is_urgent=is_urgent)
+            return
+        # The kernel matches schemes by index, and would hand the observer's statistics to the
+        # scheme that takes its place: let it drop the observer first.
+        damon.apply([replace(wanted, schemes=wanted.schemes[: len(before.schemes) - 1])])
+        try:
+            damon.apply([wanted])
+        except TunerError as error:
+            self._come_back(damon, before, error)
+            raise
+
+    def _flush(self) -> int | None:
+        try:
+            return self._damon.flush() if self._damon is not None else None
+        except TunerError:
+            self._tenant.require()
+            raise
+
+    def _come_back(self, damon: Damon, before: KdamondSpec, cause: TunerError) -> None:
+        try:
+            damon.apply([before], is_urgent=True)
+        except TunerError as error:
+            raise KernelRejectedError(
+                f"{cause}; the old schemes did not come back: {error}"
+            ) from cause
 
     def _release(self) -> None:
         unlock, self._unlock = self._unlock, None
@@ -187,15 +266,18 @@ class SysfsHost:
                 raise NotRestoredError(f"{cause}; {left}") from cause
             cause.add_note(str(left))
 
-    def _ranges(self) -> tuple[tuple[int, int], ...]:
-        if self._context.pid is not None:
-            return ()
-        return self._context.ranges or system_ram(self._tree)
+    def _pid(self) -> int | None:
+        return self._context.targets[0].pid if self._context.targets else None
 
-    def _started(self) -> Kdamond:
-        if self._kdamond is None:
+    def _targeted(self) -> Context:
+        if self._context.targets:
+            return self._context
+        return replace(self._context, targets=(Target(ranges=system_ram(self._tree)),))
+
+    def _started(self) -> Damon:
+        if self._damon is None:
             raise RuntimeError("this host is not started: call start first")
-        return self._kdamond
+        return self._damon
 
     @contextmanager
     def _tenant_first(self) -> Iterator[None]:
@@ -208,3 +290,10 @@ class SysfsHost:
         except TunerError:
             self._tenant.require()
             raise
+
+
+def _of_one_target(context: Context) -> Context:
+    is_paddr = context.operations is Operations.PADDR
+    if len(context.targets) > 1 or not (is_paddr or context.targets):
+        raise ValueError("a host has one tenant: give one process, or paddr")
+    return context

@@ -1,35 +1,28 @@
-"""DAMON's worker thread number 0, and its only context."""
+"""One worker thread of DAMON's and its only context."""
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+import os
+from dataclasses import replace
+from typing import Any
 
 from damon_tuner.errors import DamonMissingError, KernelRejectedError, TunerError
-from damon_tuner.kernel_iface.host import (
-    AccessPattern,
-    Action,
-    Context,
-    Operations,
-    Region,
-    Scheme,
-    SchemeStats,
-)
+from damon_tuner.kernel_iface.host import Intervals, KdamondSpec, Operations, Region, SchemeStats
 from damon_tuner.kernel_iface.sysfs import mapping
+from damon_tuner.kernel_iface.sysfs.applied import Applied, Effort, can_wait, effort_for, hold_us
+from damon_tuner.kernel_iface.sysfs.codec import Files, Record, decode
+from damon_tuner.kernel_iface.sysfs.features import Features
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
-from damon_tuner.kernel_iface.sysfs.occupants import ADMIN, NR_KDAMONDS
-from damon_tuner.kernel_iface.sysfs.staging import SchemeStaging
+from damon_tuner.kernel_iface.sysfs.occupants import ADMIN
+from damon_tuner.kernel_iface.sysfs.rules import broken_rules
+from damon_tuner.kernel_iface.sysfs.staging import Staging
+from damon_tuner.kernel_iface.sysfs.targets import leaves_early, passage, without_obsolete
 from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
 
-# Shows every region: only a scheme's regions can be read, and only while it is active. It
-# comes last, so that the other schemes have the indices that their owner gave them.
-OBSERVER = Scheme(Action.STAT, AccessPattern())
-
-_KDAMOND = f"{ADMIN}/kdamonds/0"
-_CONTEXT = f"{_KDAMOND}/contexts/0"
-_TARGET = f"{_CONTEXT}/targets/0"
-_SCHEMES = f"{_CONTEXT}/schemes"
-_STATE = f"{_KDAMOND}/state"
+_OBSOLETE = "contexts/0/targets/0/obsolete_target"
+_INTERVALS = "contexts/0/monitoring_attrs/intervals"
+_TUNED = [f"{_INTERVALS}/sample_us", f"{_INTERVALS}/aggr_us"]
 
 _WALK_ATTEMPTS = 3
 
@@ -37,147 +30,231 @@ _WALK_ATTEMPTS = 3
 _NAMED_FILES = 8
 
 
-class Kdamond:
-    """Sets the worker up, runs it, and reads its results.
+def directory_of(index: int) -> str:
+    """Return where the files of a kdamond are."""
+    return f"{ADMIN}/kdamonds/{index}"
 
-    Methods raise what ``Tree`` raises, and ``KernelRejectedError`` naming what was staged.
+
+class Kdamond:
+    """Sets worker ``index`` up, runs it, changes it, and reads its results.
+
+    Methods raise what ``Tree`` raises, ``DamonMissingError`` naming the kernel that has what was
+    asked for, and ``KernelRejectedError`` naming the value that was refused.
     """
 
-    def __init__(self, tree: Tree, ledger: Ledger) -> None:
+    def __init__(self, tree: Tree, ledger: Ledger, features: Features, index: int) -> None:
         self._tree = tree
         self._ledger = ledger
-        self._staging = SchemeStaging(tree, _SCHEMES)
-        self._running: tuple[Scheme, ...] = ()
+        self._features = features
+        self._directory = directory_of(index)
+        self._staging = Staging(tree, self._directory)
+        self._spec = KdamondSpec()
+        self._files: Files = {}
+        self._committed_us: int | None = None
 
-    def start(
-        self, context: Context, ranges: tuple[tuple[int, int], ...], schemes: Sequence[Scheme]
-    ) -> None:
+    @property
+    def spec(self) -> KdamondSpec:
+        """What runs."""
+        return self._spec
+
+    @property
+    def pid(self) -> int:
+        """The thread's process number; -1 when it has ended."""
+        return int(self._tree.read(f"{self._directory}/pid"))
+
+    def start(self, spec: KdamondSpec) -> None:
         """Stage everything and switch the worker on; the ledger knows the way back."""
-        self._ledger.write(NR_KDAMONDS, "1")
-        self._tree.write(f"{_KDAMOND}/contexts/nr_contexts", "1")
-        self._require_operations(context.operations)
-        self._write_all(_CONTEXT, mapping.context_files(context))
-        self._tree.write(f"{_CONTEXT}/targets/nr_targets", "1")
-        self._write_all(_TARGET, mapping.target_files(context, ranges))
-        wanted = (*schemes, OBSERVER)
-        self._staging.resize(len(wanted))
-        self._require_scheme_files()
-        self._staging.stage(wanted)
+        spec = _without_obsolete(spec)
+        files = mapping.kdamond_files(spec, self._features)
+        self._tree.write(f"{self._directory}/contexts/nr_contexts", "1")
+        self._require_operations(spec.context.operations)
+        written = self._staging.stage(files)
         try:
-            self._ledger.write(_STATE, "on")
+            self._ledger.write(f"{self._directory}/state", "on")
         except RefusedError as error:
-            setup = {**mapping.context_files(context), **mapping.target_files(context, ranges)}
-            raise _rejected(error, [f"{path}={text}" for path, text in setup.items()]) from error
-        self._running = wanted
+            raise self._rejected(error, spec, files, written) from error
+        self._spec, self._files = spec, files
 
-    def apply(self, schemes: Sequence[Scheme]) -> None:
-        """Replace the schemes with the fewest writes, or leave the old ones running.
+    def apply(self, spec: KdamondSpec, *, is_urgent: bool = False) -> Applied:
+        """Come to ``spec`` with the fewest writes, or leave what runs as it is.
 
-        Raises:
-            KernelRejectedError: names what the kernel refused; nothing has changed.
+        Where only values differ, a change waits until the quotas have had a reset interval to
+        work with the one before, unless it ``is_urgent``.
         """
-        wanted = (*schemes, OBSERVER)
-        if wanted == self._running:
-            return
-        before = self._running
+        spec = _without_obsolete(spec)
+        wanted = mapping.kdamond_files(self._with_tuned(spec), self._features)
+        effort = effort_for(self._staging.changes(wanted))
+        due_us = self._due_us(effort)
+        if can_wait(self._spec, spec) and not is_urgent and self._tree.kernel.now_us() < due_us:
+            return Applied(Effort.HELD_BACK, due_us=due_us)
         try:
-            if len(wanted) > len(before):
-                # The kernel matches schemes by index, and would hand the observer's statistics
-                # to the scheme that takes its place: let it drop the observer first.
-                self._commit(wanted[: len(before) - 1])
-            self._commit(wanted)
+            if effort is Effort.COMMIT:
+                applied = self._commit(spec)
+            else:
+                applied = self._change(effort, spec, wanted)
         except TunerError as error:
-            self._put_back(before, error)
+            self._put_back(effort, error)
             raise
+        self._spec, self._files = spec, self._staging.held()
+        return applied
 
-    def regions(self) -> tuple[Region, ...]:
-        """Return every region, by address; takes up to one aggregation interval."""
-        directory = f"{_SCHEMES}/{len(self._running) - 1}/tried_regions"
+    def regions(self, scheme: int = -1) -> tuple[Region, ...]:
+        """Return the regions that match a scheme; takes up to one of its apply intervals.
+
+        By address, or, with several targets, target by target.
+        """
+        number = range(len(self._spec.schemes))[scheme]
+        directory = f"contexts/0/schemes/{number}/tried_regions"
         self._walk()
-        found = [
-            mapping.region_from(self._read_all(f"{directory}/{name}", mapping.REGION_FILES))
-            for name in self._tree.names(directory)
-            if name.isdecimal()
-        ]
+        names = self._tree.names(f"{self._directory}/{directory}")
+        numbers = sorted(int(name) for name in names if name.isdecimal())
+        found = [self._region(f"{directory}/{number}") for number in numbers]
         # A thousand regions are megabytes of kernel memory as long as their files exist.
-        self._command("clear_schemes_tried_regions")
-        return tuple(sorted(found, key=lambda region: region.start))
+        self.command("clear_schemes_tried_regions")
+        if len(self._spec.context.targets) < 2:
+            found.sort(key=lambda region: region.start)
+        return tuple(found)
 
     def stats(self) -> tuple[SchemeStats, ...]:
-        """Return the statistics of the schemes, without the observer's."""
-        self._command("update_schemes_stats")
-        self._command("update_schemes_effective_quotas")
+        """Return the statistics of the schemes."""
+        self.command("update_schemes_stats")
+        self.command("update_schemes_effective_quotas")
         return tuple(
-            mapping.stats_from(self._read_all(f"{_SCHEMES}/{index}", mapping.STATS_FILES))
-            for index in range(len(self._running) - 1)
+            self._decoded(mapping.STATS, f"contexts/0/schemes/{index}")
+            for index in range(len(self._spec.schemes))
         )
 
-    def _require_operations(self, operations: Operations) -> None:
-        available = self._tree.read(f"{_CONTEXT}/avail_operations").split()
-        if operations not in available:
-            raise DamonMissingError(
-                f"this kernel's DAMON cannot monitor {operations}, only {', '.join(available)}: "
-                f"use a kernel built with CONFIG_DAMON_{operations.upper()}"
-            )
+    def tuned_intervals(self) -> Intervals:
+        """Return the intervals in force, which a goal for them may have changed."""
+        intervals = self._spec.context.attrs.intervals
+        if not self._spec.context.attrs.intervals_goal.aggrs:
+            return intervals
+        self.command("update_tuned_intervals")
+        found = self._staging.reread(_TUNED)
+        self._files |= found
+        sample_us, aggr_us = map(int, found.values())
+        return replace(intervals, sample_us=sample_us, aggr_us=aggr_us)
 
-    def _require_scheme_files(self) -> None:
-        for path, release in mapping.NEEDED_SCHEME_FILES.items():
-            if not self._tree.exists(f"{_SCHEMES}/0/{path}"):
-                raise DamonMissingError(
-                    f"this kernel's DAMON has no {path} of a scheme: use Linux {release} or newer"
-                )
-
-    def _commit(self, schemes: tuple[Scheme, ...]) -> None:
-        written = self._staging.stage(schemes)
+    def command(self, word: str) -> None:
+        """Give the worker a command; says so when it does not run any more."""
+        state = f"{self._directory}/state"
         try:
-            self._command("commit")
-        except RefusedError as error:
-            raise _rejected(error, written) from error
-        self._running = schemes
-
-    def _put_back(self, before: tuple[Scheme, ...], cause: TunerError) -> None:
-        try:
-            if self._running == before:
-                self._staging.stage(before)
-            else:
-                self._commit(before)
-        except TunerError as error:
-            raise KernelRejectedError(
-                f"{cause}; the old schemes did not come back: {error}"
-            ) from cause
-
-    def _command(self, word: str) -> None:
-        try:
-            self._tree.write(_STATE, word)
+            self._tree.write(state, word)
         except (RefusedError, DamonMissingError) as error:
-            if self._tree.read_if_present(_STATE) == "on":
+            if self._tree.read_if_present(state) == "on":
                 raise
             raise KernelRejectedError(
                 f"DAMON no longer runs ({error}): somebody else switched it off, or a change "
                 "failed half way; stop and start again"
             ) from error
 
+    def _due_us(self, effort: Effort) -> int:
+        if self._committed_us is None or effort not in (Effort.GOALS, Effort.COMMIT):
+            return 0
+        return self._committed_us + hold_us(effort, self._spec)
+
+    def _commit(self, spec: KdamondSpec) -> Applied:
+        # A commit takes the intervals from the files, and would undo what the kernel has tuned.
+        self.tuned_intervals()
+        files = mapping.kdamond_files(self._with_tuned(spec), self._features)
+        before, after = self._spec.context.targets, spec.context.targets
+        way = passage(before, after, os.getpid())
+        note = ""
+        if way is not None and self._features.has(_OBSOLETE):
+            between = replace(spec, context=replace(spec.context, targets=way))
+            passing = mapping.kdamond_files(self._with_tuned(between), self._features)
+            self._change(Effort.COMMIT, between, passing)
+            # The kernel has dropped the obsolete ones: the next commit must not name them again.
+            self._spec, self._files = spec, files
+            return Applied(Effort.COMMIT, tuple(self._staging.stage(files)))
+        if leaves_early(before, after):
+            note = "the regions of targets that moved up begin anew"
+        return replace(self._change(Effort.COMMIT, spec, files), note=note)
+
+    def _change(self, effort: Effort, spec: KdamondSpec, files: Files) -> Applied:
+        written = self._staging.stage(files)
+        word = {Effort.GOALS: "commit_schemes_quota_goals", Effort.COMMIT: "commit"}.get(effort)
+        if word is not None:
+            try:
+                self.command(word)
+            except RefusedError as error:
+                raise self._rejected(error, spec, files, written) from error
+            if effort is Effort.COMMIT or hold_us(effort, self._spec):
+                self._committed_us = self._tree.kernel.now_us()
+        return Applied(effort, tuple(written))
+
+    def _with_tuned(self, spec: KdamondSpec) -> KdamondSpec:
+        """Where the intervals tune themselves, keep them as tuned unless others are asked for."""
+        attrs, before = spec.context.attrs, self._spec.context.attrs
+        goal, held = attrs.intervals_goal, self._staging.held()
+        if not (goal.aggrs and before.intervals_goal.aggrs) or attrs.intervals != before.intervals:
+            return spec
+        sample_us, aggr_us = (int(held[path]) for path in _TUNED)
+        allowed_us = min(max(sample_us, goal.min_sample_us), goal.max_sample_us)
+        if allowed_us != sample_us:
+            sample_us, aggr_us = allowed_us, aggr_us // max(sample_us, 1) * allowed_us
+        intervals = replace(attrs.intervals, sample_us=sample_us, aggr_us=aggr_us)
+        attrs = replace(attrs, intervals=intervals)
+        return replace(spec, context=replace(spec.context, attrs=attrs))
+
+    def _put_back(self, effort: Effort, cause: TunerError) -> None:
+        try:
+            self._staging.stage(self._files)
+            if effort is Effort.GOALS:
+                # The goals of the schemes before the refused one were taken.
+                self.command("commit_schemes_quota_goals")
+        except TunerError as error:
+            raise KernelRejectedError(
+                f"{cause}; the old files did not come back: {error}"
+            ) from cause
+
     def _walk(self) -> None:
         """Ask for all regions; the worker cancels a walk that crosses another command."""
-        if self._running[-1:] != (OBSERVER,):
-            raise KernelRejectedError("the schemes were lost in a failed change: apply them again")
         for _ in range(_WALK_ATTEMPTS - 1):
             try:
-                return self._command("update_schemes_tried_regions")
+                return self.command("update_schemes_tried_regions")
             except RefusedError as error:
                 if error.errno != errno.ECANCELED:
                     raise
-        self._command("update_schemes_tried_regions")
+        self.command("update_schemes_tried_regions")
 
-    def _write_all(self, directory: str, files: mapping.Files) -> None:
-        for path, text in files.items():
-            self._tree.write(f"{directory}/{path}", text)
+    def _region(self, directory: str) -> Region:
+        region: Region = self._decoded(mapping.REGION, directory)
+        probes = range(len(self._spec.context.attrs.probes))
+        hits = (self._read(f"{directory}/probes/{number}/hits") for number in probes)
+        return replace(region, probe_hits=tuple(int(text or 0) for text in hits))
 
-    def _read_all(self, directory: str, paths: dict[str, str]) -> mapping.Files:
-        return {path: self._tree.read(f"{directory}/{path}") for path in paths}
+    def _decoded(self, record: Record, directory: str) -> Any:
+        return decode(record, lambda path: self._read(f"{directory}/{path}"))
+
+    def _read(self, path: str) -> str | None:
+        absent = not self._features.has(path)
+        return None if absent else self._tree.read(f"{self._directory}/{path}")
+
+    def _require_operations(self, operations: Operations) -> None:
+        available = self._tree.read(f"{self._directory}/contexts/0/avail_operations").split()
+        if operations not in available:
+            raise DamonMissingError(
+                f"this kernel's DAMON cannot monitor {operations}, only {', '.join(available)}: "
+                f"use a kernel built with CONFIG_DAMON_{operations.upper()}"
+            )
+
+    def _rejected(
+        self, error: RefusedError, spec: KdamondSpec, files: Files, written: list[str]
+    ) -> KernelRejectedError:
+        reasons = [
+            *broken_rules(self._tree, spec),
+            *(f"{text} is not what was written" for text in self._staging.differing(files)),
+        ]
+        if reasons:
+            return KernelRejectedError(f"{error}: {'; '.join(reasons)}")
+        more = len(written) - _NAMED_FILES
+        rest = f" and {more} more" if more > 0 else ""
+        return KernelRejectedError(
+            f"{error}; it was given {', '.join(written[:_NAMED_FILES])}{rest}"
+        )
 
 
-def _rejected(error: RefusedError, written: list[str]) -> KernelRejectedError:
-    more = len(written) - _NAMED_FILES
-    rest = f" and {more} more" if more > 0 else ""
-    return KernelRejectedError(f"{error}; it was given {', '.join(written[:_NAMED_FILES])}{rest}")
+def _without_obsolete(spec: KdamondSpec) -> KdamondSpec:
+    targets = without_obsolete(spec.context.targets)
+    return replace(spec, context=replace(spec.context, targets=targets))

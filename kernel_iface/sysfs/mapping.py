@@ -1,36 +1,122 @@
-"""Which file below a DAMON directory holds which field of the Host interface's values."""
+"""Which file of DAMON's holds which field of the Host interface's values."""
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import Any
+from dataclasses import replace
+from typing import NamedTuple
 
-from damon_tuner.errors import KernelRejectedError
 from damon_tuner.kernel_iface.host import (
     Context,
-    GoalTuner,
-    IntervalsGoal,
+    Dest,
+    Filter,
+    FilterType,
+    KdamondSpec,
+    Operations,
+    Probe,
+    ProbeFilter,
+    QuotaGoal,
     Region,
     Scheme,
     SchemeStats,
+    Target,
+)
+from damon_tuner.kernel_iface.sysfs.codec import Files, Listing, Read, Record, decode, encode
+from damon_tuner.kernel_iface.sysfs.features import Features, missing
+
+CORE_FILTER_TYPES = frozenset({FilterType.ADDR, FilterType.TARGET})
+"""What DAMON's core looks at itself, before its operations set looks at the rest."""
+
+
+class _Range(NamedTuple):
+    start: int
+    end: int
+
+
+_RANGE = Record(_Range, {"start": "start", "end": "end"})
+
+TARGET = Record(
+    Target,
+    {"pid_target": "pid", "obsolete_target": "is_obsolete"},
+    (Listing("regions/nr_regions", "ranges", _RANGE),),
 )
 
-Files = dict[str, str]
-"""Texts by path, relative to the directory they belong to."""
+_PROBE_FILTER = Record(
+    ProbeFilter,
+    {"type": "type", "matching": "matching", "allow": "allow", "path": "memcg_path"},
+)
 
-# Below contexts/<C>, from a Context.
-CONTEXT_FILES = {
-    "operations": "operations",
-    "monitoring_attrs/intervals/sample_us": "attrs.intervals.sample_us",
-    "monitoring_attrs/intervals/aggr_us": "attrs.intervals.aggr_us",
-    "monitoring_attrs/intervals/update_us": "attrs.intervals.update_us",
-    "monitoring_attrs/nr_regions/min": "attrs.min_nr_regions",
-    "monitoring_attrs/nr_regions/max": "attrs.max_nr_regions",
-}
+_PROBE = Record(
+    Probe, {"weight": "weight"}, (Listing("filters/nr_filters", "filters", _PROBE_FILTER),)
+)
 
-# Below schemes/<S>, from a Scheme.
-SCHEME_FILES = {
+_INTERVALS_GOAL = "monitoring_attrs/intervals/intervals_goal"
+
+CONTEXT = Record(
+    Context,
+    {
+        "operations": "operations",
+        "addr_unit": "addr_unit",
+        "pause": "is_paused",
+        "monitoring_attrs/intervals/sample_us": "attrs.intervals.sample_us",
+        "monitoring_attrs/intervals/aggr_us": "attrs.intervals.aggr_us",
+        "monitoring_attrs/intervals/update_us": "attrs.intervals.update_us",
+        f"{_INTERVALS_GOAL}/access_bp": "attrs.intervals_goal.access_bp",
+        f"{_INTERVALS_GOAL}/aggrs": "attrs.intervals_goal.aggrs",
+        f"{_INTERVALS_GOAL}/min_sample_us": "attrs.intervals_goal.min_sample_us",
+        f"{_INTERVALS_GOAL}/max_sample_us": "attrs.intervals_goal.max_sample_us",
+        "monitoring_attrs/nr_regions/min": "attrs.min_nr_regions",
+        "monitoring_attrs/nr_regions/max": "attrs.max_nr_regions",
+    },
+    (
+        Listing("monitoring_attrs/probes/nr_probes", "attrs.probes", _PROBE),
+        Listing("targets/nr_targets", "targets", TARGET),
+    ),
+)
+
+_FILTER = Record(
+    Filter,
+    {
+        "type": "type",
+        "matching": "matching",
+        "allow": "allow",
+        "memcg_path": "memcg_path",
+        "addr_start": "addr_start",
+        "addr_end": "addr_end",
+        "min": "min_bytes",
+        "max": "max_bytes",
+        "damon_target_idx": "target",
+    },
+)
+
+_GOAL = Record(
+    QuotaGoal,
+    {
+        "target_metric": "metric",
+        "target_value": "target_value",
+        "current_value": "current_value",
+        "nid": "nid",
+        "path": "memcg_path",
+    },
+)
+
+_DEST = Record(Dest, {"id": "nid", "weight": "weight"})
+
+
+def _is_core(item: Filter) -> bool:
+    return item.type in CORE_FILTER_TYPES
+
+
+# The kernel builds its lists in this order, whatever the folders are called.
+_FILTER_FOLDERS = (
+    Listing("core_filters/nr_filters", "filters", _FILTER, _is_core),
+    Listing("ops_filters/nr_filters", "filters", _FILTER, lambda item: not _is_core(item)),
+    Listing("filters/nr_filters", "filters", _FILTER, lambda item: False),
+)
+_ONE_FILTER_FOLDER = (Listing("filters/nr_filters", "filters", _FILTER),)
+
+_SCHEME_LEAVES = {
     "action": "action",
+    "target_nid": "target_nid",
     "apply_interval_us": "apply_interval_us",
     "access_pattern/sz/min": "pattern.min_sz_bytes",
     "access_pattern/sz/max": "pattern.max_sz_bytes",
@@ -41,6 +127,9 @@ SCHEME_FILES = {
     "quotas/ms": "quota.time_ms",
     "quotas/bytes": "quota.sz_bytes",
     "quotas/reset_interval_ms": "quota.reset_interval_ms",
+    "quotas/goal_tuner": "quota.goal_tuner",
+    "quotas/fail_charge_num": "quota.fail_charge_num",
+    "quotas/fail_charge_denom": "quota.fail_charge_denom",
     "quotas/weights/sz_permil": "quota.weight_sz_permille",
     "quotas/weights/nr_accesses_permil": "quota.weight_nr_accesses_permille",
     "quotas/weights/age_permil": "quota.weight_age_permille",
@@ -49,92 +138,91 @@ SCHEME_FILES = {
     "watermarks/high": "watermarks.high_permille",
     "watermarks/mid": "watermarks.mid_permille",
     "watermarks/low": "watermarks.low_permille",
+    "stats/max_nr_snapshots": "max_nr_snapshots",
 }
 
-# Below schemes/<S>, to a SchemeStats.
-STATS_FILES = {
-    "stats/nr_tried": "nr_tried",
-    "stats/sz_tried": "sz_tried_bytes",
-    "stats/nr_applied": "nr_applied",
-    "stats/sz_applied": "sz_applied_bytes",
-    "stats/qt_exceeds": "qt_exceeds",
-    "quotas/effective_bytes": "effective_quota_bytes",
-}
+_SCHEME_LISTINGS = (
+    Listing("quotas/goals/nr_goals", "quota.goals", _GOAL),
+    Listing("dests/nr_dests", "dests", _DEST),
+)
 
-# Below tried_regions/<R>, to a Region.
-REGION_FILES = {"start": "start", "end": "end", "nr_accesses": "nr_accesses", "age": "age"}
+SCHEME = Record(Scheme, _SCHEME_LEAVES, (*_SCHEME_LISTINGS, *_FILTER_FOLDERS))
+_OLDER = Record(Scheme, _SCHEME_LEAVES, (*_SCHEME_LISTINGS, *_ONE_FILTER_FOLDER))
 
-# Files that this room cannot do without, below schemes/<S>, and the kernel that brought them.
-NEEDED_SCHEME_FILES = {
-    "stats/nr_tried": "5.18",
-    "tried_regions": "6.2",
-    "apply_interval_us": "6.7",
-    "quotas/effective_bytes": "6.9",
-}
+STATS = Record(
+    SchemeStats,
+    {
+        "stats/nr_tried": "nr_tried",
+        "stats/sz_tried": "sz_tried_bytes",
+        "stats/nr_applied": "nr_applied",
+        "stats/sz_applied": "sz_applied_bytes",
+        "stats/qt_exceeds": "qt_exceeds",
+        "stats/sz_ops_filter_passed": "sz_ops_filter_passed_bytes",
+        "stats/nr_snapshots": "nr_snapshots",
+        "quotas/effective_bytes": "effective_quota_bytes",
+    },
+)
 
+REGION = Record(
+    Region, {"start": "start", "end": "end", "nr_accesses": "nr_accesses", "age": "age"}
+)
 
-# What this room does not write yet, and the kernel's default, which it leaves in force.
-_UNSTAGED_CONTEXT: dict[str, Any] = {"attrs.intervals_goal": IntervalsGoal(), "attrs.probes": ()}
-_UNSTAGED_SCHEME: dict[str, Any] = {
-    "quota.goals": (),
-    "quota.goal_tuner": GoalTuner.CONSIST,
-    "quota.fail_charge_num": 0,
-    "quota.fail_charge_denom": 0,
-    "filters": (),
-    "target_nid": -1,
-    "dests": (),
-    "max_nr_snapshots": 0,
-}
+CONTEXT_DIRECTORY = "contexts/0"
+"""The only context that the kernel accepts of a kdamond."""
 
 
-def _require_defaults(table: dict[str, Any], value: Any) -> None:
-    for field, default in table.items():
-        if attrgetter(field)(value) != default:
-            raise KernelRejectedError(
-                f"{field} cannot be set on a real host yet: leave it at {default!r}"
-            )
-
-
-def context_files(context: Context) -> Files:
-    """Return the files of a context, without those of its target.
+def kdamond_files(spec: KdamondSpec, features: Features) -> Files:
+    """Return all files of a kdamond, relative to its directory, as this kernel has them.
 
     Raises:
-        KernelRejectedError: the context asks for something that is not written yet.
+        DamonMissingError: names what is asked for and missing, and the kernel that has it.
     """
-    _require_defaults(_UNSTAGED_CONTEXT, context)
-    return _files(CONTEXT_FILES, context)
+    files = {"refresh_ms": str(spec.refresh_ms), "contexts/nr_contexts": "1"}
+    adapted = replace(spec, schemes=tuple(_adapted(s, features) for s in spec.schemes))
+    parts = encode(CONTEXT, spec.context) | encode(_schemes(features), adapted)
+    files |= {f"{CONTEXT_DIRECTORY}/{path}": text for path, text in parts.items()}
+    return {path: text for path, text in files.items() if _exists(path, text, features)}
 
 
-def target_files(context: Context, ranges: tuple[tuple[int, int], ...]) -> Files:
-    """Return the files of a context's only target, in an order in which they can be written."""
-    if context.pid is not None:
-        return {"pid_target": str(context.pid)}
-    files = {"regions/nr_regions": str(len(ranges))}
-    for index, (start, end) in enumerate(ranges):
-        files[f"regions/{index}/start"] = str(start)
-        files[f"regions/{index}/end"] = str(end)
-    return files
-
-
-def scheme_files(scheme: Scheme) -> Files:
-    """Return the files of one scheme.
+def kdamond_spec(read: Read) -> KdamondSpec:
+    """Return what the files of a kdamond hold; one without a context reads as the default.
 
     Raises:
-        KernelRejectedError: the scheme asks for something that is not written yet.
+        TunerError: a file holds what this release does not know, or could not be read.
     """
-    _require_defaults(_UNSTAGED_SCHEME, scheme)
-    return _files(SCHEME_FILES, scheme)
+
+    def read_context(path: str) -> str | None:
+        return read(f"{CONTEXT_DIRECTORY}/{path}")
+
+    if read("contexts/nr_contexts") != "1":
+        return KdamondSpec()
+    is_paddr = read_context("operations") == Operations.PADDR
+
+    def read_target(path: str) -> str | None:
+        # The kernel keeps a process that it does not look at with paddr.
+        ignored = is_paddr and path.endswith("/pid_target")
+        return "0" if ignored else read_context(path)
+
+    context: Context = decode(CONTEXT, read_target)
+    spec: KdamondSpec = decode(_schemes(Features()), read_context)
+    return replace(spec, context=context, refresh_ms=int(read("refresh_ms") or 0))
 
 
-def stats_from(files: Files) -> SchemeStats:
-    """Return the statistics that ``STATS_FILES`` hold."""
-    return SchemeStats(**{field: int(files[path]) for path, field in STATS_FILES.items()})
+def _schemes(features: Features) -> Record:
+    record = SCHEME if features.has(f"{CONTEXT_DIRECTORY}/schemes/0/core_filters") else _OLDER
+    return Record(KdamondSpec, {}, (Listing("schemes/nr_schemes", "schemes", record),))
 
 
-def region_from(files: Files) -> Region:
-    """Return the region that ``REGION_FILES`` hold."""
-    return Region(**{field: int(files[path]) for path, field in REGION_FILES.items()})
+def _adapted(scheme: Scheme, features: Features) -> Scheme:
+    """Say the same in the words of an older kernel, where it has some."""
+    one_dest = len(scheme.dests) == 1 and scheme.dests[0].weight > 0
+    if one_dest and not features.has(f"{CONTEXT_DIRECTORY}/schemes/0/dests"):
+        return replace(scheme, target_nid=scheme.dests[0].nid, dests=())
+    return scheme
 
 
-def _files(table: dict[str, str], value: Any) -> Files:
-    return {path: str(attrgetter(field)(value)) for path, field in table.items()}
+def _exists(path: str, text: str, features: Features) -> bool:
+    absent = features.lacking(path)
+    if absent is not None and text != absent.default:
+        raise missing(absent)
+    return absent is None

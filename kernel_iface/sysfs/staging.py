@@ -1,48 +1,82 @@
-"""The scheme files of a context: what they hold, and the fewest writes to what they should."""
+"""The files of one kdamond: what they hold, and the fewest writes to what they should."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import errno
 
-from damon_tuner.kernel_iface.host import Scheme
-from damon_tuner.kernel_iface.sysfs.mapping import Files, scheme_files
-from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.kernel_iface.sysfs.codec import Files
+from damon_tuner.kernel_iface.sysfs.features import missing, word_feature
+from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
+
+COUNTERS = frozenset(
+    f"nr_{what}"
+    for what in (
+        *("contexts", "targets", "regions", "schemes", "filters"),
+        *("goals", "dests", "probes"),
+    )
+)
+"""Files whose every write makes all directories beside them anew, with the kernel's defaults."""
 
 
-class SchemeStaging:
-    """The directory ``schemes`` of a context; nothing staged there works before a commit."""
+class Staging:
+    """The directory of a kdamond; nothing staged there works before ``on`` or a commit."""
 
     def __init__(self, tree: Tree, directory: str) -> None:
         self._tree = tree
         self._directory = directory
-        self._held: list[Files] = []
+        self._held: Files = {}
 
-    def resize(self, count: int) -> None:
-        """Make ``count`` schemes with the kernel's defaults; raises what ``Tree`` raises."""
-        # Forgotten first, because an interrupted write leaves either the old or the new files.
-        self._held = []
-        self._tree.write(f"{self._directory}/nr_schemes", str(count))
-        self._held = [{} for _ in range(count)]
+    def held(self) -> Files:
+        """Return what the files are known to hold."""
+        return dict(self._held)
 
-    def stage(self, schemes: Sequence[Scheme]) -> list[str]:
-        """Write what differs, and return it as ``path=text``; raises what ``Tree`` raises.
+    def changes(self, wanted: Files) -> list[str]:
+        """Return the paths of ``wanted`` that do not hold what they should."""
+        return [path for path, text in wanted.items() if self._held.get(path) != text]
 
-        Another number of schemes makes the kernel throw all of them away and begin with
-        defaults, so that everything is written again.
+    def stage(self, wanted: Files) -> list[str]:
+        """Write what differs, and return it as ``path=text``.
+
+        ``wanted`` is every file of the kdamond. Another count makes the kernel throw all
+        directories below it away and begin with defaults, so that they are written again.
+
+        Raises:
+            TunerError: what ``Tree`` raises, or a word that this kernel does not have.
         """
-        written: list[str] = []
-        wanted = [scheme_files(scheme) for scheme in schemes]
-        if len(schemes) != len(self._held):
-            self.resize(len(schemes))
-            written.append(f"nr_schemes={len(schemes)}")
-        for index, files in enumerate(wanted):
-            for path, text in files.items():
-                if self._held[index].get(path) != text:
-                    self._write(index, path, text)
-                    written.append(f"{index}/{path}={text}")
+        written = []
+        for path, text in wanted.items():
+            if self._held.get(path) != text:
+                self._write(path, text)
+                written.append(f"{path}={text}")
         return written
 
-    def _write(self, index: int, path: str, text: str) -> None:
-        self._held[index].pop(path, None)
-        self._tree.write(f"{self._directory}/{index}/{path}", text)
-        self._held[index][path] = text
+    def reread(self, paths: list[str]) -> Files:
+        """Read files that the kernel writes itself, and remember what they hold now."""
+        found = {path: self._tree.read(f"{self._directory}/{path}") for path in paths}
+        self._held |= found
+        return found
+
+    def differing(self, wanted: Files) -> list[str]:
+        """Read everything back; return ``path=text`` of what is not as it was written."""
+        return [
+            f"{path}={found}"
+            for path, text in wanted.items()
+            if (found := self._tree.read_if_present(f"{self._directory}/{path}")) != text
+        ]
+
+    def _write(self, path: str, text: str) -> None:
+        # Forgotten first, because an interrupted write leaves either the old or the new files.
+        self._held.pop(path, None)
+        directory, _, name = path.rpartition("/")
+        if name in COUNTERS:
+            below = f"{directory}/"
+            self._held = {p: t for p, t in self._held.items() if not p.startswith(below)}
+        try:
+            # Of an empty text no byte would reach the kernel.
+            self._tree.write(f"{self._directory}/{path}", text or "\n")
+        except RefusedError as error:
+            feature = word_feature(path, text)
+            if feature is not None and error.errno == errno.EINVAL:
+                raise missing(feature) from error
+            raise
+        self._held[path] = text

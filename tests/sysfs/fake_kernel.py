@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from damon_tuner.kernel_iface.host import Region
 
-from .fake_damon_files import BOOLEANS, CHILDREN, READ_ONLY, WORDS
+from .fake_damon_files import (
+    BOOLEANS,
+    READ_ONLY,
+    TEXTS,
+    children_of,
+    limits,
+    words_of,
+)
+from .fake_kdamond import FakeKdamond, failure
 
 ADMIN = "sys/kernel/mm/damon/admin"
 NR_KDAMONDS = f"{ADMIN}/kdamonds/nr_kdamonds"
@@ -40,10 +47,6 @@ HOST_FILES = {
 }
 
 
-def failure(number: int) -> OSError:
-    return OSError(number, os.strerror(number))
-
-
 @dataclass
 class Fault:
     """Raise ``error`` at the ``nth`` access (from 1) of a path that ends so, ``times`` times."""
@@ -64,17 +67,21 @@ class Fault:
 
 
 class FakeKernel:
-    """Implements the ``Kernel`` protocol.
+    """Implements the ``Kernel`` protocol, as a Linux ``version`` does it.
 
     ``staged`` (the files) and ``committed`` (what the kdamond runs) are separate; ``stats`` of
-    a running scheme and ``regions`` belong to the kdamond and are set by tests.
+    a running scheme and ``regions`` belong to the kdamond and are set by tests. What has no
+    number is of kdamond 0. ``commits`` are the directories of the kdamonds that took new values.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, version: str = "7.3") -> None:
+        major, minor = version.split(".")[:2]
+        self.version = int(major), int(minor)
         self.files = dict(HOST_FILES)
-        self.committed: dict[str, str] | None = None
-        self.was_on = False
-        self.stats: list[dict[str, str]] = []
+        self.files["proc/sys/kernel/osrelease"] = version
+        self.kdamonds: list[FakeKdamond] = []
+        self.cgroups = {"/", "/tenants", "/tenants/a"}
+        self.commits: list[str] = []
         self.regions = [Region(0, 4096, 3, 1), Region(4096, 8192, 0, 9)]
         self.write_faults: list[Fault] = []
         self.read_faults: list[Fault] = []
@@ -138,17 +145,34 @@ class FakeKernel:
         if not reaped:
             self.spawn(pid, state="Z")
             self.files[f"proc/{pid}/status"] = "Name:\tgone"
-        elif self.running and self.committed.get("targets/0/pid_target") == str(pid):
-            self.end_kdamond()
+        else:
+            for kdamond in self.kdamonds:
+                if kdamond.watches(pid):
+                    kdamond.end()
 
     def end_kdamond(self) -> None:
-        self.committed = None
-        self.files[STATE] = "off"
-        self.files[f"{KDAMOND}/pid"] = "-1"
+        self.kdamonds[0].end()
 
     @property
     def running(self) -> bool:
-        return self.committed is not None
+        return any(kdamond.committed is not None for kdamond in self.kdamonds)
+
+    @property
+    def committed(self) -> dict[str, str] | None:
+        return self.kdamonds[0].committed if self.kdamonds else None
+
+    @property
+    def stats(self) -> list[dict[str, str]]:
+        return self.kdamonds[0].stats
+
+    @stats.setter
+    def stats(self, stats: list[dict[str, str]]) -> None:
+        self.kdamonds[0].stats = stats
+
+    def modules_run(self) -> bool:
+        modules = ("damon_stat", "damon_reclaim", "damon_lru_sort")
+        enabled = (self.files.get(f"sys/module/{name}/parameters/enabled") for name in modules)
+        return "Y" in enabled
 
     @property
     def sysfs(self) -> dict[str, str]:
@@ -161,122 +185,56 @@ class FakeKernel:
         directory, _, name = path.rpartition("/")
         if name in READ_ONLY:
             raise failure(errno.EACCES)
-        if name == "state":
-            return self._command(text)
+        if name == "state" and path.startswith(ADMIN):
+            return self.kdamonds[int(directory.rpartition("/")[2])].command(text)
         if name == "enabled":
             return self._enable(path, text)
         if name == "nr_kdamonds" and self.running:
             raise failure(errno.EBUSY)
-        self._validate(name, text)
-        self.files[path] = text
+        self.files[path] = self._taken(path, name, text)
+        made = children_of(path, self.version)
+        if made is not None:
+            self._populate(directory, name, int(text, 0), made)
         if name == "nr_kdamonds":
-            self.was_on = False
-        if name in CHILDREN:
-            self._populate(directory, name, int(text, 0))
+            numbers = range(int(text, 0))
+            self.kdamonds = [FakeKdamond(self, f"{directory}/{number}") for number in numbers]
 
-    def _validate(self, name: str, text: str) -> None:
-        if name in WORDS:
-            valid = text in WORDS[name]
-        elif name in BOOLEANS:
-            valid = text[:1] in "YyNn01"
-        else:
-            valid = self._is_number(text) and (name != "nr_contexts" or int(text, 0) < 2)
-        if not valid:
-            raise failure(errno.EINVAL)
+    def _taken(self, path: str, name: str, text: str) -> str:
+        """What the file shows after ``text`` was written."""
+        words = words_of(path, self.version)
+        if words is not None:
+            if text not in words:
+                raise failure(errno.EINVAL)
+            return text
+        if name in TEXTS:
+            return text.strip()
+        if name in BOOLEANS:
+            if text[:1] not in tuple("YyNn01"):
+                raise failure(errno.EINVAL)
+            return "Y" if text[0] in "Yy1" else "N"
+        return str(self._number(name, text))
 
-    def _is_number(self, text: str) -> bool:
+    def _number(self, name: str, text: str) -> int:
         try:
             number = int(text, 0)
         except ValueError:
-            return False
-        if number >= 2**64:
+            raise failure(errno.EINVAL) from None
+        least, beyond = limits(name)
+        if number >= beyond and beyond > 2**30:
             raise failure(errno.ERANGE)
-        return number >= 0
+        if not least <= number < beyond:
+            raise failure(errno.EINVAL)
+        return number
 
-    def _populate(self, directory: str, counter: str, count: int) -> None:
+    def _populate(self, directory: str, counter: str, count: int, made: dict[str, str]) -> None:
         for path in list(self.files):
             if path.startswith(f"{directory}/") and path != f"{directory}/{counter}":
                 del self.files[path]
         for index in range(count):
-            for name, default in CHILDREN[counter].items():
+            for name, default in made.items():
                 self.files[f"{directory}/{index}/{name}"] = default
 
     def _enable(self, path: str, text: str) -> None:
         if text in "Yy1" and self.running:
             raise failure(errno.EBUSY)
         self.files[path] = "Y" if text in "Yy1" else "N"
-
-    def _command(self, word: str) -> None:
-        if word == "on":
-            return self._switch_on()
-        if word == "clear_schemes_tried_regions":
-            return self._clear_regions()
-        if not self.was_on:
-            raise failure(errno.EINVAL)
-        if word == "off":
-            return self.end_kdamond()
-        handlers = {
-            "commit": self._commit,
-            "update_schemes_stats": self._update_stats,
-            "update_schemes_effective_quotas": lambda: None,
-            "update_schemes_tried_regions": self._update_regions,
-        }
-        if word not in handlers:
-            raise failure(errno.EINVAL)
-        if not self.running:
-            raise failure(errno.ECANCELED)
-        return handlers[word]()
-
-    def _switch_on(self) -> None:
-        modules = ("damon_stat", "damon_reclaim", "damon_lru_sort")
-        enabled = (self.files.get(f"sys/module/{name}/parameters/enabled") for name in modules)
-        if self.running or "Y" in enabled:
-            raise failure(errno.EBUSY)
-        self.stats = []
-        self._commit()
-        self.was_on = True
-        self.files[STATE] = "on"
-        self.files[f"{KDAMOND}/pid"] = "99"
-
-    def _commit(self) -> None:
-        if self.files[f"{KDAMOND}/contexts/nr_contexts"] != "1":
-            raise failure(errno.EINVAL)
-        prefix = f"{CONTEXT}/"
-        staged = {p[len(prefix) :]: t for p, t in self.files.items() if p.startswith(prefix)}
-        number = {path: int(text, 0) for path, text in staged.items() if text.isdecimal()}
-        intervals = "monitoring_attrs/intervals"
-        bounds = "monitoring_attrs/nr_regions"
-        if (
-            number[f"{intervals}/sample_us"] > number[f"{intervals}/aggr_us"]
-            or not 3 <= number[f"{bounds}/min"] <= number[f"{bounds}/max"]
-            or (staged["operations"] == "vaddr" and not self._target_lives(staged))
-        ):
-            raise failure(errno.EINVAL)
-        self.committed = staged
-        count = number["schemes/nr_schemes"]
-        # Statistics stay with the index, whatever scheme is there now.
-        self.stats = [*self.stats[:count], *({} for _ in range(count - len(self.stats)))]
-
-    def _target_lives(self, staged: dict[str, str]) -> bool:
-        return f"proc/{staged.get('targets/0/pid_target')}/stat" in self.files
-
-    def _update_stats(self) -> None:
-        for index, stats in enumerate(self.stats):
-            for name, text in stats.items():
-                self.files[f"{SCHEMES}/{index}/{name}"] = text
-
-    def _clear_regions(self) -> None:
-        for path in list(self.files):
-            if "/tried_regions/" in path and not path.endswith("total_bytes"):
-                del self.files[path]
-
-    def _update_regions(self) -> None:
-        """Show every region below each scheme whose access pattern is open."""
-        self._clear_regions()
-        for index in range(len(self.stats)):
-            if self.files[f"{SCHEMES}/{index}/access_pattern/sz/max"] == "0":
-                continue
-            for order, region in enumerate(self.regions):
-                directory = f"{SCHEMES}/{index}/tried_regions/{order}"
-                for name in ("start", "end", "nr_accesses", "age"):
-                    self.files[f"{directory}/{name}"] = str(getattr(region, name))
