@@ -225,8 +225,8 @@ class SysfsHost:
     def _replace(self, damon: Damon, schemes: tuple[Scheme, ...], is_urgent: bool) -> None:
         before = damon.running()[0]
         wanted = replace(before, schemes=self._source.with_observer(schemes))
-        is_shared = before.schemes[-1:] == wanted.schemes[-1:] == (OBSERVER,)
-        if len(wanted.schemes) <= len(before.schemes) or not is_shared:
+        is_observed = wanted.schemes != schemes and before.schemes[-1:] == (OBSERVER,)
+        if len(wanted.schemes) <= len(before.schemes) or not is_observed:
             damon.apply([wanted], is_urgent=is_urgent)
             return
         # The kernel matches schemes by index, and would hand the observer's statistics to the

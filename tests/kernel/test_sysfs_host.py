@@ -224,7 +224,7 @@ def test_schemes_come_and_go_with_statistics_of_their_own(tenant: Tenant) -> Non
         host.advance(2.0)
         first = host.snapshot().scheme_stats[0]
         host.apply([STAT, STAT])
-        grown = host.snapshot()
+        grown = observe_until(host, lambda s: s.scheme_stats[1].nr_tried > 0)
         assert len(grown.scheme_stats) == 2
         assert first.nr_tried <= grown.scheme_stats[0].nr_tried
         assert 0 < grown.scheme_stats[1].nr_tried < first.nr_tried / 2
