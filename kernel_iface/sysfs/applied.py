@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from damon_tuner.kernel_iface.host import GoalMetric, KdamondSpec, Scheme
 
-_GOALS = re.compile(r"contexts/0/schemes/\d+/quotas/goals/")
+# Not the metric: only a commit checks whether it goes with the operations set.
+_GOAL_VALUE = re.compile(r"contexts/0/schemes/\d+/quotas/goals/\d+/(?!target_metric)")
 
 
 class Effort(enum.StrEnum):
@@ -42,7 +43,7 @@ def effort_for(changed: Sequence[str]) -> Effort:
         return Effort.NOTHING
     if all(path == "refresh_ms" for path in changed):
         return Effort.FILES
-    taken_at_once = all(_GOALS.match(path) or path == "refresh_ms" for path in changed)
+    taken_at_once = all(_GOAL_VALUE.match(path) or path == "refresh_ms" for path in changed)
     return Effort.GOALS if taken_at_once else Effort.COMMIT
 
 

@@ -20,8 +20,10 @@ def passage(
     The kernel pairs old and new targets by index, so one that goes would hand its regions to
     the next. Marked as obsolete, at its old place, it goes alone. The kernel looks its process
     up all the same: it gets one that is alive. None where a plain commit does as well: nothing
-    goes, or those that stay change places.
+    goes, those that stay change places, or there are no processes.
     """
+    if any(target.pid is None for target in (*before, *after)):
+        return None
     pids = {target.pid for target in after}
     staying = [target.pid for target in before if target.pid in pids]
     if len(staying) == len(before) or staying != [t.pid for t in after[: len(staying)]]:
