@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_run(commands)
     _add_restore(commands)
+    _add_doctor(commands)
     _add_kernel_demo(commands)
     _add_calibrate(commands)
     _add_figures(commands)
@@ -250,6 +252,25 @@ def _add_restore(commands: _Commands[argparse.ArgumentParser]) -> None:
     parser.add_argument("--json", action="store_true", help="print each file as a JSON line")
     _add_state_dir_option(parser)
     parser.set_defaults(run=_restore)
+
+
+def _add_doctor(commands: _Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(
+        commands,
+        "doctor",
+        "tell what this host has for damon-tuner, what it lacks, and how to get it",
+        "Writes nothing, but for --probe. Exit status: 0 a process can be managed here now; "
+        "1 something needed is missing or cannot be told; 2 wrong usage.",
+    )
+    parser.add_argument(
+        "--probe",
+        action="store_true",
+        help="ask DAMON's own files for its features, which takes a kdamond that does not run, "
+        "for a moment; nothing is done where DAMON is in use",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_state_dir_option(parser)
+    parser.set_defaults(run=_doctor)
 
 
 def _add_kernel_demo(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -463,6 +484,19 @@ def _restore(args: argparse.Namespace) -> int:
     for line in done.json_lines() if args.json else done.lines():
         print(line)
     return done.status
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from damon_tuner.kernel_iface.doctor import as_json, as_text, examine, is_ready
+    from damon_tuner.kernel_iface.sysfs.journal import state_dir
+    from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
+    from damon_tuner.kernel_iface.sysfs.tree import Tree
+
+    tree = Tree(LocalKernel(), busy_timeout_s=2.0)
+    findings = examine(tree, state_dir(chosen=args.state_dir), probe=args.probe)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(as_json(findings) if args.json else as_text(findings, width))
+    return 0 if is_ready(findings) else 1
 
 
 def _kernel_demo(args: argparse.Namespace) -> None:

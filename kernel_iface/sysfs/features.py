@@ -76,9 +76,7 @@ class Features:
         Raises:
             DamonMissingError: names what there is no substitute for, and the kernel to use.
         """
-        for counter in _SAMPLES:
-            if tree.exists(f"{kdamond}/{counter}"):
-                tree.write(f"{kdamond}/{counter}", "1")
+        make_samples(tree, kdamond)
         absent = frozenset(
             f.path for f in FEATURES if not f.word and not _is_there(tree, kdamond, f.path)
         )
@@ -100,6 +98,13 @@ class Features:
         if not self._absent:
             return None
         return next((_BY_PATH[part] for part in _ways(path) if part in self._absent), None)
+
+
+def make_samples(tree: Tree, kdamond: str) -> None:
+    """Make one of each child of a kdamond that does not run, so that all its files are there."""
+    for counter in _SAMPLES:
+        if tree.exists(f"{kdamond}/{counter}"):
+            tree.write(f"{kdamond}/{counter}", "1")
 
 
 def word_feature(path: str, word: str) -> Feature | None:

@@ -11,6 +11,9 @@ NR_KDAMONDS = f"{ADMIN}/kdamonds/nr_kdamonds"
 # Modules that run DAMON exclusively and act on memory: stopping them is the operator's choice.
 _ACTING_MODULES = ("damon_reclaim", "damon_lru_sort")
 
+# How many kdamonds fit into a one-line error.
+_NAMED = 4
+
 # Only observes, and distributions switch it on by default.
 DAMON_STAT_ENABLED = "sys/module/damon_stat/parameters/enabled"
 
@@ -34,7 +37,9 @@ def require_unused(tree: Tree) -> None:
     """
     count = int(tree.read(NR_KDAMONDS))
     if count:
-        kdamonds = ", ".join(_described(tree, index) for index in range(count))
+        kdamonds = ", ".join(_described(tree, index) for index in range(min(count, _NAMED)))
+        if count > _NAMED:
+            kdamonds += f" and {count - _NAMED} more"
         raise DamonBusyError(
             f"DAMON is in use: {kdamonds}; stop the program that set this up, or, if it is gone, "
             f"write off to the state of each in /{ADMIN}/kdamonds and then 0 to /{NR_KDAMONDS}"

@@ -23,7 +23,7 @@ COMMANDS = (
         "calibrate",
         "figures",
     ),
-    "workload",
+    *("workload", "doctor"),
 )
 
 
@@ -49,6 +49,17 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     text = capsys.readouterr().out
     assert all(command in text for command in COMMANDS)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_doctor_reports_on_any_host(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(["doctor", *options])
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    ready = json.loads(captured.out)["ready"] if options else "\nReady: " in captured.out
+    assert status == (0 if ready else 1)
 
 
 @pytest.mark.parametrize("budget", ["0", "2", "-1%", "two", "nan", "101%"])

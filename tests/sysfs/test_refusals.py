@@ -45,6 +45,11 @@ def test_another_kdamond_is_named(kernel, make_host, nothing_is_written, state):
     )
 
 
+def test_of_very_many_kdamonds_some_are_named(kernel, make_host):
+    kernel.files[NR_KDAMONDS] = "2000000000"
+    refused(kernel, make_host(), DamonBusyError, r"kdamond 3 .* and 1999999996 more; ")
+
+
 def test_a_kdamond_whose_owner_holds_the_lock_is_still_refused(
     kernel, make_host, nothing_is_written
 ):
