@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from damon_tuner.kernel_iface.doctor.finding import Verdict, missing, ok, unknown
-from damon_tuner.kernel_iface.sysfs.observe.table import Table, whole
+from damon_tuner.kernel_iface.sysfs.observe.table import whole
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _STATUS = "proc/self/status"
@@ -15,9 +15,7 @@ _ALL_USERS = 2**32 - 1
 
 def user(tree: Tree) -> Verdict:
     """Tell whether this is root, of the host itself."""
-    table = Table.read(tree, _STATUS)
-    # Real, effective, saved, file system: the first is that of whoever asked.
-    uid = table.number("Uid") if table else None
+    uid = _effective_uid(tree.read_if_present(_STATUS) or "")
     if uid is None:
         return unknown(f"/{_STATUS} does not say which user this is")
     if uid != 0:
@@ -36,6 +34,14 @@ def user(tree: Tree) -> Verdict:
             uid=uid,
         )
     return ok("root", uid=uid)
+
+
+def _effective_uid(status: str) -> int | None:
+    """The second of real, effective, saved and file system user."""
+    for words in map(str.split, status.splitlines()):
+        if words[:1] == ["Uid:"] and len(words) > 2:
+            return whole(words[2], _STATUS)
+    return None
 
 
 def writable(tree: Tree) -> Verdict:

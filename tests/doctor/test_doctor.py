@@ -33,7 +33,7 @@ def test_a_host_that_has_everything(look):
 @pytest.mark.parametrize(
     ("changes", "name", "says", "remedy"),
     [
-        ({"proc/self/status": "Uid:\t1000\t1000\t0\t0\n"}, "user", "user 1000", "run as root"),
+        ({"proc/self/status": "Uid:\t0\t1000\t0\t0\n"}, "user", "user 1000", "run as root"),
         ({"proc/self/uid_map": "0 1000 65536\n"}, "user", "container", "host itself"),
         (
             {"proc/self/mounts": "sysfs /sys sysfs ro,nosuid 0 0\n"},
