@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from damon_tuner.kernel_iface.sysfs.observe.pressure import Pressure, pressure
-from damon_tuner.kernel_iface.sysfs.observe.table import Table, counted, number
+from damon_tuner.kernel_iface.sysfs.observe.table import Table, counted, number, whole
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 # The second is where a host that still has version 1 for its controllers keeps version 2.
@@ -119,4 +119,5 @@ def cgroup(tree: Tree, mount: CgroupMount, path: str) -> Cgroup | None:
 
 
 def _limit(tree: Tree, path: str) -> int | None:
-    return None if tree.read_if_present(path) == "max" else number(tree, path)
+    text = tree.read_if_present(path)
+    return None if text in (None, "max") else whole(text, path)

@@ -33,12 +33,10 @@ def process_memory(tree: Tree, pid: int) -> ProcessMemory | None:
         KernelFileError: the file does not hold what it should.
     """
     path = f"proc/{pid}/smaps_rollup"
-    # A process that is about to be gone has an empty file.
-    if not tree.read_if_present(path):
+    text = tree.read_if_present(path)
+    if not text:  # none at all, or that of a process that is about to be gone
         return None
-    table = Table.read(tree, path)
-    if table is None:
-        return None
+    table = Table.parse(path, text)
     return ProcessMemory(
         resident_bytes=table.needed("Rss") << 10,
         proportional_bytes=table.needed("Pss") << 10,

@@ -37,8 +37,11 @@ class Table:
             TunerError: what ``Tree.read`` raises.
         """
         text = tree.read_if_present(path)
-        if text is None:
-            return None
+        return None if text is None else cls.parse(path, text, skip=skip)
+
+    @classmethod
+    def parse(cls, path: str, text: str, *, skip: int = 0) -> Table:
+        """Take what a file held; raises ``KernelFileError`` as ``read`` does."""
         rows = (line.split()[skip:] for line in text.splitlines())
         words = {row[0].rstrip(":"): row[1] for row in rows if len(row) > 1}
         if not words:
