@@ -48,6 +48,7 @@ class Kdamond:
         self._features = features
         self._directory = directory_of(index)
         self._staging = Staging(tree, self._directory)
+        # What runs, and its files.
         self._spec = KdamondSpec()
         self._files: Files = {}
         self._committed_us: int | None = None
@@ -81,7 +82,7 @@ class Kdamond:
         Where only values differ, a change waits until the quotas have had a reset interval to
         work with the one before, unless it ``is_urgent``.
         """
-        spec = _without_obsolete(spec)
+        spec, before = _without_obsolete(spec), self._spec
         wanted = mapping.kdamond_files(self._with_tuned(spec), self._features)
         effort = effort_for(self._staging.changes(wanted))
         due_us = self._due_us(effort)
@@ -96,6 +97,8 @@ class Kdamond:
             self._put_back(effort, error)
             raise
         self._spec, self._files = spec, self._staging.held()
+        if _frame(before) != _frame(spec):
+            self._ledger.claim_kdamonds()
         return applied
 
     def regions(self, scheme: int = -1) -> tuple[Region, ...]:
@@ -258,3 +261,10 @@ class Kdamond:
 def _without_obsolete(spec: KdamondSpec) -> KdamondSpec:
     targets = without_obsolete(spec.context.targets)
     return replace(spec, context=replace(spec.context, targets=targets))
+
+
+def _frame(spec: KdamondSpec) -> tuple[object, ...]:
+    """What the ledger tells our kdamonds by."""
+    context = spec.context
+    attrs = context.attrs
+    return context.operations, context.targets, attrs.min_nr_regions, attrs.max_nr_regions
