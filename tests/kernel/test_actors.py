@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -27,33 +27,33 @@ from damon_tuner.kernel_iface.sysfs.actors.emptiness import used_permille
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.observe.blocks import MemoryBlock, memory_blocks
-from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 MIB = 1 << 20
 MEMORY = Path("/sys/devices/system/memory")
 CGROUP = Path("/sys/fs/cgroup/actors")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 DEADLINE_S = 60.0
 
-# Tells where each of its pages is, and keeps sixteen of them in a pipe: as long as a page is in
-# there it cannot be moved, and its block cannot go.
+# Fills memory, and tells in which of the given blocks one of its pages is. With "keep" that page
+# stays in a pipe: as long as it is there it cannot be moved, and its block cannot go.
 HOLDER = """
-import ctypes, mmap, os, struct, sys
-size, keep = int(sys.argv[1]), sys.argv[2] == "keep"
+import array, ctypes, mmap, os, sys
+size, block_bytes, blocks = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3].split(",")
 memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 memory.madvise(mmap.MADV_NOHUGEPAGE)
 for at in range(0, size, 1 << 20):
     memory[at : at + (1 << 20)] = os.urandom(1 << 20)
 start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 page = os.sysconf("SC_PAGE_SIZE")
-if keep:
-    r, w = os.pipe()
-    vector = (ctypes.c_size_t * 2)(start, 16 * page)
-    assert ctypes.CDLL(None).vmsplice(w, vector, ctypes.c_size_t(1), 0) == 16 * page
 with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
-    entry = os.pread(pagemap.fileno(), 8, start // page * 8)
-print(struct.unpack("=Q", entry)[0] & ((1 << 55) - 1), flush=True)
+    entries = array.array("Q", os.pread(pagemap.fileno(), size // page * 8, start // page * 8))
+found = [(entry & ((1 << 55) - 1)) * page // block_bytes for entry in entries]
+at, block = next(((i, b) for i, b in enumerate(found) if str(b) in blocks), (0, -1))
+if sys.argv[4:]:
+    r, w = os.pipe()
+    vector = (ctypes.c_size_t * 2)(start + at * page, page)
+    assert ctypes.CDLL(None).vmsplice(w, vector, ctypes.c_size_t(1), 0) == page
+print(block, flush=True)
 sys.stdin.read()
 """
 
@@ -66,7 +66,7 @@ print("begun", flush=True)
 time.sleep(1000)
 """
 
-Holder = Callable[..., tuple[subprocess.Popen[str], int]]
+Holder = Callable[..., int]
 
 
 @pytest.fixture
@@ -74,17 +74,35 @@ def tree() -> Tree:
     return Tree(LocalKernel())
 
 
-@pytest.fixture
-def movable(tree: Tree) -> Iterator[list[MemoryBlock]]:
-    """The blocks that can go; every test leaves them, and all others, as they were.
+@pytest.fixture(scope="module")
+def able() -> list[int]:
+    """The numbers of the blocks that this kernel lets go.
 
-    The last one before the firmware's memory has a hole, and the kernel keeps it.
+    The last one before the firmware's memory has a hole; and what the guest booted from may lie in
+    movable memory without being so.
     """
+    return [block.number for block in memory_blocks(Tree(LocalKernel())) if goes(block)]
+
+
+def goes(block: MemoryBlock) -> bool:
+    path = f"sys/devices/system/memory/memory{block.number}/state"
+    if not block.movable:
+        return False
+    write = LocalKernel().start_write(path, "offline", 10.0)
+    while (result := write.poll()) is None:
+        os.sched_yield()
+    if result == 0:
+        LocalKernel().write(path, "online_movable")
+    return result == 0
+
+
+@pytest.fixture
+def movable(tree: Tree, able: list[int]) -> Iterator[list[MemoryBlock]]:
+    """The blocks that can go; every test leaves them, and all others, as they were."""
     before = memory_blocks(tree)
-    ram = system_ram(tree)
-    found = [block for block in before if block.movable and is_whole(block, ram)]
-    if not found:
-        pytest.skip("no movable memory: boot with movablecore=512M")
+    found = [block for block in before if block.number in able]
+    if len(found) < 2:
+        pytest.skip("too little movable memory: boot with movablecore=512M")
     yield found
     assert memory_blocks(tree) == before
 
@@ -97,26 +115,32 @@ def ledger(tree: Tree, movable: list[MemoryBlock]) -> Iterator[Ledger]:
     ledger.restore()
 
 
-def is_whole(block: MemoryBlock, ram: tuple[tuple[int, int], ...]) -> bool:
-    start = block.number * block.size_bytes
-    return any(first <= start and start + block.size_bytes <= end for first, end in ram)
-
-
 @pytest.fixture
 def hold() -> Iterator[Holder]:
-    """Starts processes that hold memory, and gives the number of the page they start with."""
+    """Starts processes that hold memory, and gives the number of a block that some of it is in."""
     processes = []
 
-    def hold(size_bytes: int, keep: str = "") -> tuple[subprocess.Popen[str], int]:
+    def hold(size_bytes: int, blocks: Sequence[MemoryBlock] = (), *keep: str) -> int:
+        block_bytes = blocks[0].size_bytes if blocks else 1 << 27
+        numbers = ",".join(str(block.number) for block in blocks)
         process = subprocess.Popen(
-            [sys.executable, "-S", "-c", HOLDER, str(size_bytes), keep],
+            [
+                sys.executable,
+                "-S",
+                "-c",
+                HOLDER,
+                f"{size_bytes}",
+                f"{block_bytes}",
+                numbers,
+                *keep,
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         processes.append(process)
         assert process.stdout is not None
-        return process, int(process.stdout.readline())
+        return int(process.stdout.readline())
 
     yield hold
     for process in processes:
@@ -146,8 +170,16 @@ def request(*blocks: MemoryBlock, timeout_s: float = 30.0) -> BlocksRequest:
     )
 
 
-def state(block: MemoryBlock) -> str:
-    return (MEMORY / f"memory{block.number}/state").read_text().strip()
+def offline(blocks: Sequence[MemoryBlock]) -> list[int]:
+    numbers = (block.number for block in blocks)
+    return [n for n in numbers if (MEMORY / f"memory{n}/state").read_text() == "offline\n"]
+
+
+def hold_one_of(blocks: list[MemoryBlock], hold: Holder) -> int:
+    """Keep one of the blocks from going, and return its number."""
+    stuck = hold(blocks[0].size_bytes, blocks, "keep")
+    assert stuck in [block.number for block in blocks]
+    return stuck
 
 
 def total_kib() -> int:
@@ -161,27 +193,28 @@ def test_blocks_go_and_come_back_into_their_zone(
     actor = MemoryBlocks(tree, ledger, request(*movable))
     actor.check()
     longest_s = follow(actor, lambda: actor.offline_bytes == len(movable) * movable[0].size_bytes)
-    assert {state(block) for block in movable} == {"offline"}
-    print(f"{len(movable)} blocks offline; the longest call took {longest_s * 1e3:.1f} ms")
+    assert offline(movable) == [block.number for block in movable]
+    print(f"{actor.stats}; the longest call took {longest_s * 1e3:.1f} ms")
     assert total_kib() == before_kib - (len(movable) * movable[0].size_bytes >> 10)
-    # Its zone has shrunk, and of its own the kernel would put the block into another one.
-    chosen = (MEMORY / f"memory{movable[0].number}/valid_zones").read_text().split()
-    assert chosen[0] == "Normal"
+    chosen = [(MEMORY / f"memory{n}/valid_zones").read_text().split()[0] for n in offline(movable)]
+    print(f"of its own the kernel would choose {chosen}")
     actor.release()
     assert total_kib() == before_kib
     assert ledger.changes == ()
 
 
-def test_a_block_with_a_hole_is_tried_once_and_stays(
+def test_blocks_that_cannot_go_stay(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock]
 ) -> None:
-    holed = [block for block in memory_blocks(tree) if block.movable and block not in movable]
-    actor = MemoryBlocks(tree, ledger, request(*movable, *holed))
-    follow(actor, lambda: set(actor.nr_failures) == {block.number for block in holed})
-    assert "holes" in actor.stats.last_failure or not holed
-    follow(actor, lambda: actor.offline_bytes == len(movable) * movable[0].size_bytes)
+    others = [block for block in memory_blocks(tree) if block.movable and block not in movable]
+    actor = MemoryBlocks(tree, ledger, request(*movable, *others))
+    numbers = {block.number for block in others}
+    follow(
+        actor, lambda: set(actor.nr_failures) == numbers and len(offline(movable)) == len(movable)
+    )
+    print(f"{sorted(numbers)} stayed: {actor.stats.last_failure}")
     actor.release()
-    assert ledger.changes == () and actor.stats.nr_failed == len(holed)
+    assert ledger.changes == ()
 
 
 def test_the_ledger_alone_brings_them_back(
@@ -197,24 +230,21 @@ def test_the_emptiest_block_goes_first(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:
     # Movable memory is given first, and freed with the process that has it.
-    hold(movable[0].size_bytes * 3 // 2)
+    hold(sum(block.size_bytes for block in movable) // 2)
     used = {block.number: used_permille(tree, block) for block in movable}
     assert None not in used.values() and len(set(used.values())) > 1
     actor = MemoryBlocks(tree, ledger, request(movable[0]))
-    follow(actor, lambda: actor.stats.nr_tried > 0)
-    follow(actor, lambda: actor.offline_bytes > 0 or actor.stats.nr_failed > 0)
-    (gone,) = (block for block in movable if state(block) == "offline")
-    print(f"used permille {used}; block {gone.number} went")
-    assert used[gone.number] == min(used.values())
+    follow(actor, lambda: actor.offline_bytes > 0)
+    (gone,) = offline(movable)
+    print(f"used permille {used}; block {gone} went")
+    assert used[gone] == min(used.values())
     actor.release()
 
 
 def test_a_block_that_cannot_be_emptied_is_given_up_in_time(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:
-    _, frame = hold(64 * MIB, "keep")
-    stuck = frame * PAGE // movable[0].size_bytes
-    assert stuck in [block.number for block in movable], "its memory is not movable"
+    stuck = hold_one_of(movable, hold)
     actor = MemoryBlocks(tree, ledger, request(*movable, timeout_s=3.0))
     longest_s = follow(actor, lambda: stuck in actor.nr_failures)
     assert "time limit" in actor.stats.last_failure
@@ -226,9 +256,7 @@ def test_a_block_that_cannot_be_emptied_is_given_up_in_time(
 def test_a_block_on_its_way_out_is_called_back(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:
-    _, frame = hold(64 * MIB, "keep")
-    stuck = frame * PAGE // movable[0].size_bytes
-    path = MEMORY / f"memory{stuck}/state"
+    path = MEMORY / f"memory{hold_one_of(movable, hold)}/state"
     write = ledger.start_write(str(path)[1:], "offline", undo="online_movable", timeout_s=60)
     deadline = time.monotonic() + DEADLINE_S
     while path.read_text() != "going-offline\n":
@@ -244,8 +272,7 @@ def test_a_block_on_its_way_out_is_called_back(
 def test_what_a_killed_process_began_ends_by_itself(
     movable: list[MemoryBlock], hold: Holder
 ) -> None:
-    _, frame = hold(64 * MIB, "keep")
-    path = MEMORY / f"memory{frame * PAGE // movable[0].size_bytes}/state"
+    path = MEMORY / f"memory{hold_one_of(movable, hold)}/state"
     arguments = [sys.executable, "-c", STARTER, str(path)[1:], "5"]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as starter:
         assert starter.stdout is not None and starter.stdout.readline() == "begun\n"

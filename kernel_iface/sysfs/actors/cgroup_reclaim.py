@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 from dataclasses import dataclass
 
@@ -134,12 +135,17 @@ class CgroupReclaim:
 
     def release(self) -> None:
         """End a request that is underway; raises ``NotRestoredError`` when it does not end."""
-        if self._asked is not None and self._asked[2].cancel(_CANCEL_S) is None:
+        if self._asked is None:
+            return
+        held_bytes, wanted_bytes, write = self._asked
+        if (result := write.cancel(_CANCEL_S)) is None:
             raise NotRestoredError(
                 f"the kernel still reclaims from /{self._folder}, for at most "
                 f"{self._request.timeout_s:g} s"
             )
-        self._asked = None
+        # Only the statistics need the group, which may be gone.
+        with contextlib.suppress(TunerError):
+            self._ended(held_bytes, wanted_bytes, result, self._tree.kernel.now_us())
 
     def _ask(self, calm: bool, now_us: int) -> None:
         held_bytes = self._bytes("memory.current")
@@ -164,8 +170,10 @@ class CgroupReclaim:
         self, held_bytes: int, wanted_bytes: int, write: SlowWrite, calm: bool, now_us: int
     ) -> None:
         result = write.poll() if calm else write.cancel(0)
-        if result is None:
-            return
+        if result is not None:
+            self._ended(held_bytes, wanted_bytes, result, now_us)
+
+    def _ended(self, held_bytes: int, wanted_bytes: int, result: int, now_us: int) -> None:
         self._asked = None
         taken_bytes = min(wanted_bytes, max(0, held_bytes - self._bytes("memory.current")))
         if taken_bytes:

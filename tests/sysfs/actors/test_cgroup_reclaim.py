@@ -224,6 +224,7 @@ def test_release_ends_what_is_underway(
     run(reclaim, 10)
     reclaim.release()
     assert not kernel.underway
+    assert reclaim.stats.sz_applied_bytes == 10 * MIB // 4  # until it was ended
 
 
 def test_release_says_what_does_not_end(
