@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from damon_tuner.errors import KernelRejectedError, NotRestoredError
+from damon_tuner.errors import KernelRejectedError, TakenOverError
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.observe.clocks import DEVFREQ, UNCORE, Clock, clocks
 from damon_tuner.kernel_iface.sysfs.observe.table import number, whole
@@ -39,13 +39,13 @@ class CappedClock:
         """Cap at a share of the highest frequency.
 
         Raises:
-            NotRestoredError: somebody else has set another cap meanwhile; it is left alone.
+            TakenOverError: somebody else has set another cap meanwhile; it is left alone.
             KernelRejectedError: the kernel refused the cap, or did not keep it.
             TunerError: what else ``Tree`` raises.
         """
         held = whole(self._tree.read(self.path), self.path)
         if held != self._ours:
-            raise NotRestoredError(
+            raise TakenOverError(
                 f"/{self.path} was {self._ours}, now {held}: left alone, because somebody else "
                 "wrote there"
             )

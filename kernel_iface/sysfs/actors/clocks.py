@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from damon_tuner.errors import DamonMissingError, KernelRejectedError, NotRestoredError, TunerError
+from damon_tuner.errors import (
+    DamonMissingError,
+    KernelRejectedError,
+    NotRestoredError,
+    TakenOverError,
+    TunerError,
+)
 from damon_tuner.kernel_iface.sysfs.actors.actor import ActorStats
 from damon_tuner.kernel_iface.sysfs.actors.back_off import BackOff
 from damon_tuner.kernel_iface.sysfs.actors.capped_clock import CappedClock, capped_clocks
@@ -109,7 +115,7 @@ class MemoryClocks:
         for clock in self._clocks or ():
             try:
                 clock.put_back()
-            except NotRestoredError as error:
+            except TunerError as error:
                 left.append(str(error))
         if left:
             raise NotRestoredError("; ".join(left))
@@ -130,7 +136,7 @@ class MemoryClocks:
                 self._tally.applied()
         except TunerError as error:
             # Somebody else's cap is theirs for good, and hardware that refuses goes on refusing.
-            hopeless = isinstance(error, NotRestoredError | KernelRejectedError)
+            hopeless = isinstance(error, TakenOverError | KernelRejectedError)
             self._back_off.failed(clock.path, now_us, for_good=hopeless)
             self._tally.failed(str(error))
         else:

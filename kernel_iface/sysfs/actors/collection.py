@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from damon_tuner.errors import NotRestoredError
+from damon_tuner.errors import NotRestoredError, TunerError
 from damon_tuner.kernel_iface.sysfs.actors.actor import Actor, ActorStats
 from damon_tuner.kernel_iface.sysfs.actors.cgroup_reclaim import CgroupReclaim, ReclaimRequest
 from damon_tuner.kernel_iface.sysfs.actors.clocks import ClocksRequest, MemoryClocks
@@ -74,7 +74,7 @@ class Actors:
         for key in keys:
             try:
                 self._actors[key].release()
-            except NotRestoredError as error:
+            except TunerError as error:
                 left.append(str(error))
             else:
                 del self._actors[key]
