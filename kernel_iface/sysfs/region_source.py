@@ -116,20 +116,23 @@ def region_source(
 ) -> RegionSource:
     """Open the way that was asked for; ``auto`` takes the files where there is no trace.
 
-    Without a ``root`` there are no trace files. The trace does not show the hits of probes, nor
-    several targets.
+    A kernel that is not this machine's has no ``root``, and no trace. The trace does not show
+    the hits of probes, nor several targets.
 
     Raises:
         TunerError: the trace was asked for and cannot be had.
+        ValueError: the trace was asked for, of a kernel that has none.
     """
     if how == "files":
         return FileRegions()
-    if how == "auto" and (root is None or context.attrs.probes or len(context.targets) > 1):
+    if root is None:
+        if how == "trace":
+            raise ValueError("only this machine's kernel has a trace: read the files")
+        return FileRegions()
+    if how == "auto" and (context.attrs.probes or len(context.targets) > 1):
         return FileRegions()
     needed = context.attrs.max_nr_regions * _EVENT_BYTES * _BUFFERED_AGGREGATIONS
-    trace = TraceInstance(
-        [EVENT], buffer_bytes=max(needed, _LEAST_BUFFER_BYTES), root=root or Path("/")
-    )
+    trace = TraceInstance([EVENT], buffer_bytes=max(needed, _LEAST_BUFFER_BYTES), root=root)
     try:
         trace.open()
     except TunerError:

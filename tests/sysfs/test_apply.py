@@ -76,6 +76,23 @@ def test_only_the_changed_files_are_written_and_committed_once(kernel, host, new
     assert all(kernel.committed[f"schemes/0/{path}"] == text for path, text in files.items())
 
 
+def test_values_that_come_too_fast_reach_the_kernel_while_time_passes(kernel, host):
+    host.apply([LIMITED])
+    kernel.clock_us += 200_000
+    looser = replace(LIMITED, quota=replace(LIMITED.quota, sz_bytes=5))
+    host.apply([looser])
+    assert kernel.committed["schemes/0/quotas/bytes"] == "1048576"
+    host.advance(2.0)
+    assert kernel.committed["schemes/0/quotas/bytes"] == "5"
+    assert kernel.clock_us == 2_200_000
+
+
+def test_values_that_cannot_wait_do_not(kernel, host):
+    host.apply([LIMITED])
+    host.apply([replace(LIMITED, quota=replace(LIMITED.quota, sz_bytes=5))], is_urgent=True)
+    assert kernel.committed["schemes/0/quotas/bytes"] == "5"
+
+
 def test_another_number_of_schemes_reaches_the_kernel(kernel, host):
     host.apply([COLDER, STAT])
     assert running(kernel) == [("pageout", "60"), ("stat", "0"), ("stat", "0")]
