@@ -111,7 +111,8 @@ def record(job: Job, files: Path, out: Path) -> None:
         TraceInstance(TRACE_EVENTS, buffer_bytes=_BUFFER_BYTES, overwrite=False) as trace,
     ):
         pid = load.pid if operations is Operations.VADDR else None
-        with SysfsHost(Context(operations, ATTRS, pid)) as host:
+        # A trace of the host's own would take the place of the one that is recorded.
+        with SysfsHost(Context(operations, ATTRS, pid), regions_by="files") as host:
             host.start(SCHEMES[job.scheme] if job.scheme else ())
             goal = UserGoal() if job.scheme == "pageout_goal" else None
             started_ns = time.monotonic_ns()

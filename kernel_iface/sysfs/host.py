@@ -57,7 +57,8 @@ class SysfsHost:
     is in a journal in ``state_dir`` first; tests with a ``kernel`` can do without. With ``paddr``
     and no ranges, every range of system RAM that exists at ``start`` is monitored.
     ``regions_by`` says how regions are read: by the ``trace``, which is cheap and never waits, by
-    the ``files``, or ``auto``, which takes the trace where it can be had.
+    the ``files``, or ``auto``, which takes the trace where it can be had. The trace instance
+    has the usual name: who traces meanwhile gives theirs another, or reads the ``files`` here.
 
     As a context manager it stops on leaving.
     """

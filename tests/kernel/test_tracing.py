@@ -75,7 +75,8 @@ def test_the_trace_shows_what_is_hot(toucher: tuple[int, int]) -> None:
     pid, start = toucher
     # none larger than a hundredth, so that some lie within the hot part
     attrs = MonitoringAttrs(min_nr_regions=100, max_nr_regions=120)
-    with TraceInstance([EVENT]) as trace, SysfsHost(Context(pid=pid, attrs=attrs)) as host:
+    context = Context(pid=pid, attrs=attrs)
+    with TraceInstance([EVENT]) as trace, SysfsHost(context, regions_by="files") as host:
         host.start(())
         kdamond = int(KDAMOND_PID.read_text())
         os.sched_setaffinity(kdamond, {0})
@@ -97,7 +98,7 @@ def test_a_small_buffer_keeps_the_newest_and_counts_what_it_lost(toucher: tuple[
     pid, _ = toucher
     attrs = MonitoringAttrs(min_nr_regions=100, max_nr_regions=120)
     with TraceInstance([EVENT], buffer_bytes=16 << 10) as trace:
-        with SysfsHost(Context(pid=pid, attrs=attrs)) as host:
+        with SysfsHost(Context(pid=pid, attrs=attrs), regions_by="files") as host:
             host.start(())
             reader = AggregationReader(trace.format(EVENT))
             host.advance(3.0)
