@@ -15,7 +15,7 @@ from damon_tuner.kernel_iface.sysfs.occupants import (
     DAMON_STAT_ENABLED,
     NR_KDAMONDS,
     is_on,
-    require_unused,
+    occupant,
 )
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
@@ -47,14 +47,12 @@ def users(tree: Tree) -> Verdict:
     kdamonds = number(tree, NR_KDAMONDS)
     if kdamonds is None:
         return unknown("there is no DAMON")
-    try:
-        require_unused(tree)
-    except DamonBusyError as error:
-        says, _, remedy = str(error).removeprefix("DAMON is in use").lstrip(": ").partition("; ")
+    found = occupant(tree)
+    if found is not None:
         return missing(
-            f"in use {says}" if says.startswith("by ") else f"in use: {says}",
+            f"in use by {found.who}",
             means="DAMON serves one user at a time",
-            remedy=remedy or "stop what uses it",
+            remedy=found.remedy,
             kdamonds=kdamonds,
         )
     if is_on(tree.read_if_present(DAMON_STAT_ENABLED)):

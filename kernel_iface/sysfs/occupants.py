@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from damon_tuner.errors import DamonBusyError, DamonMissingError
+from damon_tuner.kernel_iface.sysfs.observe.table import whole
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 ADMIN = "sys/kernel/mm/damon/admin"
@@ -28,33 +31,50 @@ def require_damon(tree: Tree) -> None:
         )
 
 
-def require_unused(tree: Tree) -> None:
-    """Check that nobody uses DAMON, reading only; damon_stat does not count.
+@dataclass(frozen=True, slots=True)
+class Occupant:
+    """Who uses DAMON, and how to make them stop."""
+
+    who: str
+    remedy: str
+
+
+def occupant(tree: Tree) -> Occupant | None:
+    """Return who uses DAMON, reading only; damon_stat does not count.
 
     Raises:
-        DamonBusyError: names who does, and what to do.
         NoPermissionError: the files are root's.
+        KernelFileError: DAMON does not say how many kdamonds there are.
     """
-    count = int(tree.read(NR_KDAMONDS))
+    count = whole(tree.read(NR_KDAMONDS), NR_KDAMONDS)
     if count:
-        kdamonds = ", ".join(_described(tree, index) for index in range(min(count, _NAMED)))
-        if count > _NAMED:
-            kdamonds += f" and {count - _NAMED} more"
-        raise DamonBusyError(
-            f"DAMON is in use: {kdamonds}; stop the program that set this up, or, if it is gone, "
-            f"write off to the state of each in /{ADMIN}/kdamonds and then 0 to /{NR_KDAMONDS}"
+        return Occupant(
+            _kdamonds(tree, count),
+            "stop the program that set this up, or, if it is gone, write off to the state of "
+            f"each in /{ADMIN}/kdamonds and then 0 to /{NR_KDAMONDS}",
         )
     for module in _ACTING_MODULES:
         parameter = f"sys/module/{module}/parameters/enabled"
         if is_on(tree.read_if_present(parameter)):
-            raise DamonBusyError(
-                f"DAMON is in use by {module}: write N to /{parameter} to stop it"
-            )
+            return Occupant(module, f"write N to /{parameter} to stop it")
+    return None
+
+
+def require_unused(tree: Tree) -> None:
+    """Check that nobody uses DAMON; raises ``DamonBusyError``, and what ``occupant`` raises."""
+    found = occupant(tree)
+    if found is not None:
+        raise DamonBusyError(f"DAMON is in use by {found.who}: {found.remedy}")
 
 
 def is_on(text: str | None) -> bool:
     """Tell whether a boolean module parameter is set; an absent module is off."""
     return text in ("Y", "1")
+
+
+def _kdamonds(tree: Tree, count: int) -> str:
+    named = ", ".join(_described(tree, index) for index in range(min(count, _NAMED)))
+    return f"{named} and {count - _NAMED} more" if count > _NAMED else named
 
 
 def _described(tree: Tree, index: int) -> str:

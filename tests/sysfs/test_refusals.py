@@ -41,13 +41,13 @@ def test_another_kdamond_is_named(kernel, make_host, nothing_is_written, state):
         kernel,
         make_host(),
         DamonBusyError,
-        rf"kdamond 0 \({state}, pid 99\), kdamond 1 \(off, pid -1\); .*write off .* 0 to /sys/",
+        rf"kdamond 0 \({state}, pid 99\), kdamond 1 \(off, pid -1\): .*write off .* 0 to /sys/",
     )
 
 
 def test_of_very_many_kdamonds_some_are_named(kernel, make_host):
     kernel.files[NR_KDAMONDS] = "2000000000"
-    refused(kernel, make_host(), DamonBusyError, r"kdamond 3 .* and 1999999996 more; ")
+    refused(kernel, make_host(), DamonBusyError, r"kdamond 3 .* and 1999999996 more: ")
 
 
 def test_a_kdamond_whose_owner_holds_the_lock_is_still_refused(
