@@ -161,7 +161,7 @@ def decode(content: bytes) -> Written:
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
             record, owner = _decode_line(line)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             written.damaged.append(number)
             continue
         written.owner = owner

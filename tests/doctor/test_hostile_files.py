@@ -90,7 +90,7 @@ def test_whole_trees_that_are_not_there(
     report(list(look().values()))
 
 
-@pytest.mark.parametrize("garbage", GARBAGE)
+@pytest.mark.parametrize("garbage", [*GARBAGE, b"[" * 100_000 + b"\n"])
 def test_garbage_for_a_journal(root: Path, look: Callable[[], dict[str, Finding]], garbage: bytes):
     (root / "state").mkdir(mode=0o700)
     (root / "state/journal").write_bytes(garbage)
