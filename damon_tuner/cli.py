@@ -480,7 +480,8 @@ def _restore(args: argparse.Namespace) -> int:
     from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
     from damon_tuner.kernel_iface.sysfs.restore import restore
 
-    done = restore(LocalKernel(), state_dir(chosen=args.state_dir), dry_run=args.dry_run)
+    folder = state_dir(chosen=args.state_dir)
+    done = restore(LocalKernel(), folder, dry_run=args.dry_run, traces=Path("/"))
     for line in done.json_lines() if args.json else done.lines():
         print(line)
     return done.status

@@ -156,6 +156,22 @@ class TraceInstance:
             ) from error
 
 
+def leftover(root: Path = Path("/"), name: str = DEFAULT_NAME) -> Path | None:
+    """Return the instance that a killed run has left behind; None when there is none."""
+    path = root / _TRACING / "instances" / name
+    return path if path.is_dir() else None
+
+
+def remove_leftover(root: Path = Path("/"), name: str = DEFAULT_NAME) -> None:
+    """Remove such an instance; the caller makes sure that no run is alive.
+
+    Raises:
+        TunerError: it is still in use.
+
+    """
+    TraceInstance([], name=name, root=root)._remove()
+
+
 def _explained(error: OSError) -> TunerError:
     if isinstance(error, PermissionError):
         return NoPermissionError(f"cannot trace DAMON ({error}): run as root")

@@ -85,6 +85,22 @@ def test_restore_puts_back_what_a_killed_run_left(
     assert "nothing to put back" in again.summary
 
 
+def test_a_trace_that_was_left_is_removed(
+    kernel: FakeKernel, folder: Path, tmp_path: Path
+) -> None:
+    trace = tmp_path / "sys/kernel/tracing/instances/damon-tuner"
+    trace.mkdir(parents=True)
+    assert restore(kernel, folder, traces=tmp_path, dry_run=True).status == 0
+    assert trace.exists()
+    done = restore(kernel, folder, traces=tmp_path)
+    line = "/sys/kernel/tracing/instances/damon-tuner: restored, a trace -> absent"
+    assert list(done.lines()) == [line, "files: 1 restored"]
+    assert not trace.exists()
+    trace.mkdir()
+    (trace / "in_use").touch()
+    assert restore(kernel, folder, traces=tmp_path).status == NOT_RESTORED
+
+
 def test_nothing_to_restore(kernel: FakeKernel, folder: Path) -> None:
     done = restore(kernel, folder)
     assert (done.status, kernel.writes, kernel.locked) == (0, [], set())
