@@ -1,0 +1,1 @@
+"""What is measured inside a real kernel, in the guest."""
