@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("changes the running kernel: only in the guest")
     rng = random.Random(options.seed)
     with _tenant() as tenant:
-        kills = list(_kill_all(tenant, options.kills, rng))
+        kills = list(kill_all(tenant, options.kills, rng))
     print(json.dumps(summary(kills)), flush=True)
     return 0 if all(kill.restored for kill in kills) else 1
 
@@ -141,7 +141,8 @@ def summary(kills: list[Kill]) -> dict[str, object]:
     }
 
 
-def _kill_all(tenant: int, count: int, rng: random.Random) -> Iterator[Kill]:
+def kill_all(tenant: int, count: int, rng: random.Random) -> Iterator[Kill]:
+    """Kill ``count`` runs on a process, each somewhere between its first and last moment."""
     before = damon_settings()
     lasts_s = {name: _duration_s(driver, tenant) for name, driver in DRIVERS.items()}
     if damon_settings() != before:

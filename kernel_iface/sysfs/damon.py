@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from damon_tuner.errors import KernelRejectedError, TunerError
+from damon_tuner.errors import KernelRejectedError, TakenOverError, TunerError
 from damon_tuner.kernel_iface.host import Intervals, KdamondSpec, Region, SchemeStats
 from damon_tuner.kernel_iface.sysfs.applied import Applied, Effort
+from damon_tuner.kernel_iface.sysfs.claim import taken_over
 from damon_tuner.kernel_iface.sysfs.codec import Read
 from damon_tuner.kernel_iface.sysfs.features import Features
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond, directory_of
@@ -69,7 +70,7 @@ class Damon:
             raise ValueError(
                 f"{len(self._kdamonds)} kdamonds run, not {len(kdamonds)}: stop and start again"
             )
-        before = [kdamond.spec for kdamond in self._kdamonds]
+        before = list(self.running())
         done: list[Applied] = []
         try:
             for kdamond, spec in zip(self._kdamonds, kdamonds, strict=True):
@@ -77,6 +78,8 @@ class Damon:
         except TunerError as error:
             self._take_back(before[: len(done)], error)
             raise
+        if [spec.context for spec in before] != [spec.context for spec in self.running()]:
+            self._ledger.claim_kdamonds()
         self._held_back = {
             index: spec
             for index, spec in enumerate(kdamonds)
@@ -94,6 +97,25 @@ class Damon:
                 self._held_back[index] = spec
                 next_us.append(applied.due_us)
         return min(next_us, default=None)
+
+    def require_ours(self, *, with_schemes: bool = False) -> None:
+        """Check that the kdamonds are those that were started here; a few reads each.
+
+        With ``with_schemes``, what matters most of each scheme must also be as it was staged:
+        whatever somebody else has staged, the next commit would put in force.
+
+        Raises:
+            TakenOverError: they are somebody else's now; says what differs.
+        """
+        claimed = self._ledger.claimed
+        other = None if claimed is None else taken_over(self._tree, claimed)
+        if other is None and with_schemes:
+            other = next(filter(None, (kdamond.differing() for kdamond in self._kdamonds)), None)
+        if other is not None:
+            raise TakenOverError(
+                f"somebody else has changed DAMON ({other}): it is left alone; "
+                "start again when they have finished"
+            )
 
     def running(self) -> tuple[KdamondSpec, ...]:
         """Return what runs, as it was given; what is held back does not run."""

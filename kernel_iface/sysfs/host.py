@@ -20,12 +20,14 @@ from damon_tuner.kernel_iface.host import (
     KdamondSpec,
     Operations,
     Scheme,
+    SchemeStats,
     Snapshot,
     Target,
 )
 from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.journal import state_dir as usual_state_dir
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
+from damon_tuner.kernel_iface.sysfs.lease import LEASE_FILE, Lease
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger, refuse_leftover
 from damon_tuner.kernel_iface.sysfs.lock import take_lock
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
@@ -59,6 +61,8 @@ class SysfsHost:
     ``regions_by`` says how regions are read: by the ``trace``, which is cheap and never waits, by
     the ``files``, or ``auto``, which takes the trace where it can be had. The trace instance
     has the usual name: who traces meanwhile gives theirs another, or reads the ``files`` here.
+    With ``lease_s`` schemes stop by themselves that long after the last ``apply`` or
+    ``snapshot``, as :class:`Lease` tells; before Linux 7.0 they go on.
 
     As a context manager it stops on leaving.
     """
@@ -74,6 +78,7 @@ class SysfsHost:
         kernel: Kernel | None = None,
         state_dir: Path | None = None,
         regions_by: RegionsBy = "auto",
+        lease_s: float | None = None,
     ) -> None:
         self._context = _of_one_target(context)
         self._regions_by: RegionsBy = regions_by
@@ -89,7 +94,9 @@ class SysfsHost:
         self._source: RegionSource = FileRegions()
         self._unlock: Callable[[], None] | None = None
         self._tenant: Tenant = HostTenant(self._tree)
-        self._nr_schemes = 0
+        self._schemes: tuple[Scheme, ...] = ()
+        self._intervals = context.attrs.intervals
+        self._lease = None if lease_s is None else Lease(lease_s)
 
     def start(self, schemes: Sequence[Scheme]) -> None:
         """Begin monitoring with ``schemes``; on any failure the host is as it was.
@@ -142,22 +149,25 @@ class SysfsHost:
 
         Raises:
             TargetGoneError: the managed process has exited.
+            TakenOverError: somebody else has taken DAMON; ``stop`` leaves it to them.
             KernelRejectedError: monitoring has ended, or was ended by somebody else.
         """
         damon = self._started()
         with self._tenant_first():
+            damon.require_ours()
             damon.flush()
-            intervals = damon.tuned_intervals(0)
+            intervals = self._intervals = damon.tuned_intervals(0)
             # Waiting for the regions takes longest: what is read after them is of the same time.
             regions = self._source.regions(damon, intervals)
-            stats = damon.stats(0)
+            stats = damon.stats(0)[: len(self._schemes)]
+            self._renew(damon, stats)
             memory = host_memory(self._tree)
             usage = self._tenant.usage(memory)
             return Snapshot(
                 time_us=self._kernel.now_us(),
                 intervals=intervals,
                 regions=regions,
-                scheme_stats=stats[: self._nr_schemes],
+                scheme_stats=stats,
                 resident_bytes=usage.resident_bytes,
                 swapped_bytes=usage.swapped_bytes,
                 compressed_bytes=memory.pool_bytes,
@@ -179,12 +189,14 @@ class SysfsHost:
 
         Raises:
             TargetGoneError: the managed process has exited.
+            TakenOverError: somebody else has changed DAMON's files; ``stop`` leaves theirs alone.
             KernelRejectedError: names what was refused; the old schemes keep running.
         """
         damon = self._started()
         with self._tenant_first():
-            self._replace(damon, tuple(schemes), is_urgent)
-        self._nr_schemes = len(schemes)
+            damon.require_ours(with_schemes=True)
+            self._replace(damon, self._leased(damon, schemes), is_urgent)
+        self._schemes = tuple(schemes)
 
     def stop(self) -> None:
         """Stop monitoring and put everything back; may be called at any time, any number of times.
@@ -221,7 +233,22 @@ class SysfsHost:
         with self._tenant_first():
             damon.start([KdamondSpec(context, self._source.with_observer(schemes))])
             self._source.open(damon)
-        self._damon, self._nr_schemes = damon, len(schemes)
+            # Only now is it known whether this kernel has leases.
+            self._replace(damon, self._leased(damon, schemes), is_urgent=True)
+        self._damon, self._schemes = damon, tuple(schemes)
+
+    def _leased(self, damon: Damon, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
+        if self._lease is None or not damon.features.has(LEASE_FILE):
+            return tuple(schemes)
+        return self._lease.granted(schemes, self._intervals, self._kernel.now_us())
+
+    def _renew(self, damon: Damon, stats: Sequence[SchemeStats]) -> None:
+        """Let the next ``apply`` renew the lease, or do it now when there was none for long."""
+        if self._lease is not None:
+            now_us = self._kernel.now_us()
+            self._lease.observe(stats, now_us)
+            if self._lease.is_overdue(now_us):
+                self._replace(damon, self._leased(damon, self._schemes), is_urgent=False)
 
     def _replace(self, damon: Damon, schemes: tuple[Scheme, ...], is_urgent: bool) -> None:
         before = damon.running()[0]

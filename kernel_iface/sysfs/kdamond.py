@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +24,10 @@ from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
 _OBSOLETE = "contexts/0/targets/0/obsolete_target"
 _INTERVALS = "contexts/0/monitoring_attrs/intervals"
 _TUNED = [f"{_INTERVALS}/sample_us", f"{_INTERVALS}/aggr_us"]
+
+_TELLING = re.compile(
+    r"/nr_schemes$|/schemes/\d+/(action|access_pattern/age/min|quotas/bytes|stats/max_nr_snapshots)$"
+)
 
 _WALK_ATTEMPTS = 3
 
@@ -137,6 +142,11 @@ class Kdamond:
         self._files |= found
         sample_us, aggr_us = map(int, found.values())
         return replace(intervals, sample_us=sample_us, aggr_us=aggr_us)
+
+    def differing(self) -> str | None:
+        """Return what is most telling of each scheme's files and is not as it was staged."""
+        files = {path: text for path, text in self._files.items() if _TELLING.search(path)}
+        return next(iter(self._staging.differing(files)), None)
 
     def command(self, word: str) -> None:
         """Give the worker a command; says so when it does not run any more."""

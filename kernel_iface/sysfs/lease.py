@@ -19,6 +19,9 @@ from damon_tuner.kernel_iface.host import Action, Intervals, Scheme, SchemeStats
 LEASE_S = 60.0
 """How long schemes go on when nobody renews them, where their walks end."""
 
+LEASE_FILE = "contexts/0/schemes/0/stats/max_nr_snapshots"
+"""What a kernel with leases has, below the directory of a kdamond."""
+
 # A scheme that keeps using up its grant while its owner is alive is granted too little by an
 # unknown factor: it may be this much faster.
 _GROWTH = 8
@@ -66,9 +69,10 @@ class Lease:
             while len(seen) > 2 and seen[1][0] <= now_us - self._lease_us:
                 seen.popleft()
 
-    def is_due(self, now_us: int) -> bool:
-        """Tell whether :meth:`granted` would renew anything."""
-        return any(self._needs_renewal(grant, now_us) for grant in self._grants)
+    def is_overdue(self, now_us: int) -> bool:
+        """Tell whether two thirds of a lease have passed without a renewal."""
+        late_us = self._lease_us * 2 / _RENEWALS_PER_LEASE
+        return any(now_us - grant.renewed_us >= late_us for grant in self._grants)
 
     def granted(
         self, schemes: Sequence[Scheme], intervals: Intervals, now_us: int

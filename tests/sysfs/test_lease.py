@@ -98,12 +98,12 @@ def test_a_lower_limit_of_its_own_stays() -> None:
     assert scheme.max_nr_snapshots == 7
 
 
-def test_nothing_is_due_before_anything_is_granted_or_seen() -> None:
+def test_a_lease_is_overdue_after_two_thirds_of_it() -> None:
     lease = Lease(60.0)
-    lease.observe([], 0)
-    assert not lease.is_due(10**9)
+    assert not lease.is_overdue(10**9)
     lease.granted([PAGEOUT], INTERVALS, 0)
-    assert not lease.is_due(10**9)
+    assert not lease.is_overdue(39_000_000)
+    assert lease.is_overdue(41_000_000)
 
 
 def test_schemes_come_and_go() -> None:
