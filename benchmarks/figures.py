@@ -35,6 +35,10 @@ def measure(
         from damon_tuner.benchmarks.field import field_figures
 
         return field_figures(threads)
+    if group == "faults":
+        from damon_tuner.benchmarks.faults import fault_figures
+
+        return fault_figures()
     if group == "calibrate":
         from damon_tuner.benchmarks.calibrate import calibrate_figures
 

@@ -19,7 +19,7 @@ from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
 if TYPE_CHECKING:
     from damon_tuner.benchmarks.score import WorkloadSets
 
-GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity")
+GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity", "faults")
 PRETRAINED = Path(__file__).parent / "policies" / "pretrained" / "reclaim.safetensors"
 
 

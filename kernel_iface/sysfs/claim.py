@@ -63,11 +63,11 @@ def stopped(tree: Tree, ours: Claim) -> int | None:
 
 
 def _count(tree: Tree) -> int:
-    return int(tree.read_if_present(NR_KDAMONDS) or 0)
+    return tree.read_number(NR_KDAMONDS)
 
 
 def _thread(tree: Tree, index: int) -> tuple[int, int] | None:
-    pid = int(tree.read_if_present(f"{_KDAMONDS}/{index}/pid") or -1)
+    pid = tree.read_number(f"{_KDAMONDS}/{index}/pid")
     return (pid, start_ticks(tree, pid) or 0) if pid > 0 else None
 
 

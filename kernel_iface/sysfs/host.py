@@ -116,10 +116,12 @@ class SysfsHost:
         self.check()
         pid = self._pid()
         if pid is not None:
-            self._tenant = ProcessTenant(self._tree, pid)
+            with self._tree.sensible():
+                self._tenant = ProcessTenant(self._tree, pid)
         try:
             self._unlock = take_lock(self._kernel, self._state_dir)
-            self._take(schemes)
+            with self._tree.sensible():
+                self._take(schemes)
         except BaseException as error:
             self._give_back(error)
             raise
@@ -130,7 +132,8 @@ class SysfsHost:
         if self._state_dir is not None:
             refuse_leftover(self._tree, self._state_dir)
         require_unused(self._tree)
-        pressure_some_us(self._tree)
+        with self._tree.sensible():
+            pressure_some_us(self._tree)
 
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile.
@@ -310,9 +313,10 @@ class SysfsHost:
     @contextmanager
     def _tenant_first(self) -> Iterator[None]:
         """Say that the process is gone before anything that merely follows from that."""
-        self._tenant.require()
         try:
-            yield
+            with self._tree.sensible():
+                self._tenant.require()
+                yield
         except TargetGoneError:
             raise
         except TunerError:

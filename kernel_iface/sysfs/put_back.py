@@ -61,22 +61,34 @@ def _put_back_one(
     tree: Tree, entry: Entry, obstacle: tuple[Fate, str] | None, dry_run: bool
 ) -> Outcome:
     held: str | None = None
-
-    def outcome(fate: Fate, reason: str = "") -> Outcome:
-        return Outcome(entry.path, fate, entry.before, entry.way_back, held, reason)
-
     try:
-        held = tree.read_if_present(entry.path)
-        if held is None:
-            return outcome(Fate.GONE)
-        if held == entry.before:
-            return outcome(Fate.ALREADY)
-        if held not in entry.ours:
-            return outcome(Fate.TAKEN, "somebody else wrote there")
-        if obstacle is not None:
-            return outcome(*obstacle)
-        if not dry_run:
+        held = _held(tree, entry)
+        fate, reason = _fate(entry, held, obstacle)
+        if fate is Fate.RESTORED and not dry_run:
             tree.write(entry.path, entry.way_back)
     except TunerError as error:
-        return outcome(Fate.STUCK, str(error))
-    return outcome(Fate.RESTORED)
+        fate, reason = Fate.STUCK, str(error)
+    return Outcome(entry.path, fate, entry.before, entry.way_back, held, reason)
+
+
+def _held(tree: Tree, entry: Entry) -> str | None:
+    held = tree.read_if_present(entry.path)
+    if held in (None, entry.before, *entry.ours):
+        return held
+    return tree.read_if_present(entry.path)  # to give a file up takes two looks
+
+
+def _fate(entry: Entry, held: str | None, obstacle: tuple[Fate, str] | None) -> tuple[Fate, str]:
+    """What is to become of a file; only ``RESTORED`` asks for something to be done."""
+    if obstacle is not None and obstacle[0] is Fate.STUCK:
+        return obstacle
+    if held is None and obstacle is None and is_damon(entry.path):
+        # Our kdamonds are there, and their files have to be as well.
+        return Fate.STUCK, f"/{entry.path} does not exist"
+    if held is None:
+        return Fate.GONE, ""
+    if held == entry.before:
+        return Fate.ALREADY, ""
+    if held not in entry.ours:
+        return Fate.TAKEN, "somebody else wrote there"
+    return obstacle or (Fate.RESTORED, "")

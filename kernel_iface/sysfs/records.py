@@ -129,7 +129,8 @@ class Written:
 def this_process(tree: Tree) -> Owner:
     """Return who is about to change the host."""
     stat = tree.read_if_present(_SELF)
-    return Owner(boot_id(tree), *(_pid_and_start(stat) if stat else (os.getpid(), 0)))
+    with tree.sensible():
+        return Owner(boot_id(tree), *(_pid_and_start(stat) if stat else (os.getpid(), 0)))
 
 
 def boot_id(tree: Tree) -> str:
@@ -140,7 +141,8 @@ def boot_id(tree: Tree) -> str:
 def start_ticks(tree: Tree, pid: int) -> int | None:
     """Return when a process or kernel thread began, in clock ticks; None when there is none."""
     stat = tree.read_if_present(f"proc/{pid}/stat")
-    return None if stat is None else _pid_and_start(stat)[1]
+    with tree.sensible():
+        return None if stat is None else _pid_and_start(stat)[1]
 
 
 def encode(record: Record, owner: Owner) -> bytes:

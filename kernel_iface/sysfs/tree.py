@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -20,6 +21,8 @@ from damon_tuner.kernel_iface.sysfs.slow_write import NotedWrite, SlowWrite
 
 _FIRST_PAUSE_S = 0.001
 _LAST_PAUSE_S = 0.1
+
+_SHOWN_CHARACTERS = 40
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ESRCH, errno.EOPNOTSUPP})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -66,18 +69,39 @@ class Tree:
         self.kernel = kernel
         self._busy_timeout_s = busy_timeout_s
         self._record = record
+        self._last_read = ("", "")
 
     def read(self, path: str) -> str:
         """Return a file's text without surrounding white space."""
         try:
-            return self._access("read", path, "", lambda: self.kernel.read(path)).strip()
+            return self._text(path)
         except OSError as error:
             raise self._explained("read", path, "", error) from error
+
+    def read_number(self, path: str) -> int:
+        """Return the number in a file; raises ``KernelRejectedError`` when there is none."""
+        text = self.read(path)
+        try:
+            return int(text)
+        except ValueError as error:
+            raise _senseless(path, text) from error
+
+    @contextmanager
+    def sensible(self) -> Iterator[None]:
+        """Blame the file that was read last for what cannot be understood inside the block.
+
+        Raises:
+            KernelRejectedError: names the file and what it holds.
+        """
+        try:
+            yield
+        except (ValueError, LookupError) as error:
+            raise _senseless(*self._last_read) from error
 
     def read_if_present(self, path: str) -> str | None:
         """Return a file's text, or None where this kernel or process has no such file."""
         try:
-            return self._access("read", path, "", lambda: self.kernel.read(path)).strip()
+            return self._text(path)
         except OSError as error:
             if error.errno in _ABSENT:
                 return None
@@ -131,6 +155,11 @@ class Tree:
         """Tell whether a file or directory is there."""
         return self.kernel.exists(path)
 
+    def _text(self, path: str) -> str:
+        text = self._access("read", path, "", lambda: self.kernel.read(path)).strip()
+        self._last_read = path, text
+        return text
+
     def _access(self, operation: Operation, path: str, text: str, call: Callable[[], _T]) -> _T:
         deadline_us = self.kernel.now_us() + int(self._busy_timeout_s * 1e6)
         pause_s = _FIRST_PAUSE_S
@@ -170,3 +199,8 @@ class Tree:
             )
         what = f"write {text!r} to" if operation == "write" else operation
         return RefusedError(f"the kernel refused to {what} /{path} ({reason})", number)
+
+
+def _senseless(path: str, text: str) -> KernelRejectedError:
+    shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
+    return KernelRejectedError(f"/{path} holds {shown!r}, which makes no sense: try again")

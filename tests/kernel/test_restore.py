@@ -21,6 +21,7 @@ from damon_tuner.kernel_iface.host import (
     Action,
     Context,
     MonitoringAttrs,
+    Operations,
     Quota,
     Scheme,
 )
@@ -28,13 +29,20 @@ from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
 from damon_tuner.kernel_iface.sysfs.journal import state_dir
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
+from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
 from damon_tuner.kernel_iface.sysfs.restore import restore
+from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 KDAMOND = Path("/sys/kernel/mm/damon/admin/kdamonds/0")
 STATS = KDAMOND / "contexts/0/schemes/0/stats"
 COLD = Scheme(Action.COLD, AccessPattern(min_sz_bytes=4096), apply_interval_us=100_000)
 FINE = MonitoringAttrs(min_nr_regions=20, max_nr_regions=100)
 LEASE_S = 6.0
+MAX_SNAPSHOTS = "max_nr_snapshots"
+MIB = 1 << 20
+RANGE_BYTES = 32 * MIB
+PASS_S = 4.0
+"""What a quota of an eighth of the range each half second takes for all of it."""
 
 needs_leases = pytest.mark.skipif(
     int(os.uname().release.split(".")[0]) < 7, reason="max_nr_snapshots came with Linux 7.0"
@@ -57,7 +65,7 @@ def restored() -> Iterator[None]:
     """Every test leaves DAMON as it was."""
     before = damon_settings()
     yield
-    restore(LocalKernel(), state_dir())
+    restore(LocalKernel(), state_dir(), traces=Path("/"))
     assert damon_settings() == before
 
 
@@ -72,12 +80,12 @@ def tried() -> int:
     return int((STATS / "nr_tried").read_text())
 
 
-def killed_owner(tenant: int, scheme: Scheme, seconds: float) -> None:
+def killed_owner(context: Context, scheme: Scheme, seconds: float) -> None:
     """A tuner that renews its lease once a second, killed after ``seconds``."""
     pid = os.fork()
     if pid == 0:
         try:
-            host = SysfsHost(Context(pid=tenant, attrs=FINE), lease_s=LEASE_S)
+            host = SysfsHost(context, lease_s=LEASE_S)
             host.start([scheme])
             while True:
                 host.advance(1.0)
@@ -86,7 +94,7 @@ def killed_owner(tenant: int, scheme: Scheme, seconds: float) -> None:
         finally:
             os._exit(1)
     time.sleep(seconds)
-    assert int((STATS / "max_nr_snapshots").read_text()) > 0
+    assert int((STATS / MAX_SNAPSHOTS).read_text()) > 0
     assert tried() > 0
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
@@ -106,7 +114,7 @@ def seconds_until_it_stops(most_s: float) -> float:
 
 @needs_leases
 def test_the_schemes_of_a_dead_tuner_stop_within_the_lease(tenant: int) -> None:
-    killed_owner(tenant, COLD, 12.0)
+    killed_owner(Context(pid=tenant, attrs=FINE), COLD, 12.0)
     stopped_s = seconds_until_it_stops(4 * LEASE_S)
     print(f"stopped {stopped_s:.1f} s after the kill, with a lease of {LEASE_S:g} s")
     # On a late clock the interval of the kernel is longer than asked for.
@@ -114,18 +122,19 @@ def test_the_schemes_of_a_dead_tuner_stop_within_the_lease(tenant: int) -> None:
 
 
 @needs_leases
-def test_a_scheme_whose_quota_is_always_full_stops_after_its_walk(tenant: int) -> None:
-    quota = Quota(sz_bytes=1 << 20, reset_interval_ms=500)
-    killed_owner(tenant, replace(COLD, quota=quota), 20.0)
-    before = int((STATS / "nr_snapshots").read_text())
-    allowed = int((STATS / "max_nr_snapshots").read_text())
-    stopped_s = seconds_until_it_stops(45.0)
+def test_a_scheme_whose_quota_is_always_full_stops_after_a_pass() -> None:
+    start = next(start for start, end in system_ram(Tree(LocalKernel())) if end > 1 << 30)
+    start = max(start, 512 * MIB)
+    context = Context(Operations.PADDR, FINE, ranges=((start, start + RANGE_BYTES),))
+    quota = Quota(sz_bytes=RANGE_BYTES // 8, reset_interval_ms=500)
+    killed_owner(context, replace(COLD, action=Action.LRU_DEPRIO, quota=quota), 20.0)
+    made, allowed = (int((STATS / name).read_text()) for name in ("nr_snapshots", MAX_SNAPSHOTS))
+    stopped_s = seconds_until_it_stops(60.0)
     print(
-        f"with a full quota: stopped {stopped_s:.1f} s after the kill, {allowed - before} walks "
-        f"granted, {before} made in 20 s"
+        f"always full, a pass in {PASS_S:g} s: {made} walks ended in 20 s, {allowed - made} more "
+        f"were granted, stopped {stopped_s:.1f} s after the kill"
     )
-    (KDAMOND / "state").write_text("update_schemes_stats")
-    assert int((STATS / "nr_snapshots").read_text()) <= allowed
+    assert stopped_s <= 2 * (LEASE_S + 2 * PASS_S)
 
 
 def test_a_kdamond_that_somebody_else_restarts_is_left_alone(tenant: int) -> None:
@@ -142,7 +151,7 @@ def test_a_kdamond_that_somebody_else_restarts_is_left_alone(tenant: int) -> Non
     finally:
         (KDAMOND / "state").write_text("off")
         (KDAMOND.parent / "nr_kdamonds").write_text("0")
-        restore(LocalKernel(), state_dir())
+        restore(LocalKernel(), state_dir(), traces=Path("/"))
         stat = Path("/sys/module/damon_stat/parameters/enabled")
         if stat.exists():
             stat.write_text("Y")
