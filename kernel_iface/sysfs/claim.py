@@ -5,15 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 
+from damon_tuner.kernel_iface.sysfs.observe.table import whole
 from damon_tuner.kernel_iface.sysfs.occupants import ADMIN, NR_KDAMONDS
 from damon_tuner.kernel_iface.sysfs.records import Claim, start_ticks
-from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.kernel_iface.sysfs.tree import Tree, settled
 
 _KDAMONDS = f"{ADMIN}/kdamonds"
 _STATE = re.compile(rf"{re.escape(_KDAMONDS)}/\d+/state")
 
 # What a context is told to monitor, below contexts/0: nothing that the kernel tunes by itself.
 _FRAME_FILES = ("operations", "monitoring_attrs/nr_regions/min", "monitoring_attrs/nr_regions/max")
+
+
+_NO_PID = "-1"
 
 
 def is_kdamond_state(path: str) -> bool:
@@ -28,16 +32,25 @@ def is_damon(path: str) -> bool:
 
 def claim(tree: Tree) -> Claim:
     """Claim every kdamond as it is now; raises what ``Tree`` raises."""
-    count = _count(tree)
-    return Claim(tuple(_thread(tree, index) for index in range(count)), _frame(tree, count))
+    return settled(lambda: _claim(tree), "DAMON's kdamonds")
 
 
 def taken_over(tree: Tree, ours: Claim) -> str | None:
     """Say how the kdamonds differ from those that were claimed; None when they are ours.
 
     A worker that runs is ours by its thread. Where none of ours runs (it ended with the process
-    it watched, or was never seen to run), what they are told to monitor decides.
+    it watched, or was never seen to run), what they are told to monitor decides. To give them up
+    takes two looks.
     """
+    return _difference(tree, ours) and _difference(tree, ours)
+
+
+def _claim(tree: Tree) -> Claim:
+    count = _count(tree)
+    return Claim(tuple(_thread(tree, index) for index in range(count)), _frame(tree, count))
+
+
+def _difference(tree: Tree, ours: Claim) -> str | None:
     count = _count(tree)
     if count != len(ours.threads):
         return f"there are {count} kdamonds now, and were {len(ours.threads)}"
@@ -63,12 +76,16 @@ def stopped(tree: Tree, ours: Claim) -> int | None:
 
 
 def _count(tree: Tree) -> int:
-    return tree.read_number(NR_KDAMONDS)
+    return whole(tree.read(NR_KDAMONDS), NR_KDAMONDS)
 
 
 def _thread(tree: Tree, index: int) -> tuple[int, int] | None:
-    pid = tree.read_number(f"{_KDAMONDS}/{index}/pid")
-    return (pid, start_ticks(tree, pid) or 0) if pid > 0 else None
+    path = f"{_KDAMONDS}/{index}/pid"
+    text = tree.read(path)
+    if text == _NO_PID:
+        return None
+    pid = whole(text, path)
+    return pid, start_ticks(tree, pid) or 0
 
 
 def _frame(tree: Tree, count: int) -> str:

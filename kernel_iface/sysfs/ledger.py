@@ -28,7 +28,7 @@ from damon_tuner.kernel_iface.sysfs.records import (
     this_process,
 )
 from damon_tuner.kernel_iface.sysfs.slow_write import SlowWrite
-from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.kernel_iface.sysfs.tree import Tree, settled
 from damon_tuner.signals import signals_held
 
 
@@ -125,7 +125,7 @@ class Ledger:
 
     def _noted(self, path: str, text: str, undo: str | None) -> Change | None:
         """Note a change before it is made; None when the file holds ``text`` already."""
-        held = self._tree.read(path)
+        held = settled(lambda: self._tree.read(path), f"/{path}")
         switches = is_kdamond_state(path)
         # A kdamond switches itself off when the process that it watches is gone.
         if not switches and held != self._shown.get(path, held):

@@ -73,7 +73,7 @@ def _put_back_one(
 
 def _held(tree: Tree, entry: Entry) -> str | None:
     held = tree.read_if_present(entry.path)
-    if held in (None, entry.before, *entry.ours):
+    if held in (entry.before, *entry.ours):
         return held
     return tree.read_if_present(entry.path)  # to give a file up takes two looks
 

@@ -12,6 +12,7 @@ from typing import Literal, TypeVar
 from damon_tuner.errors import (
     DamonBusyError,
     DamonMissingError,
+    KernelFileError,
     KernelRejectedError,
     NoPermissionError,
     TunerError,
@@ -22,7 +23,8 @@ from damon_tuner.kernel_iface.sysfs.slow_write import NotedWrite, SlowWrite
 _FIRST_PAUSE_S = 0.001
 _LAST_PAUSE_S = 0.1
 
-_SHOWN_CHARACTERS = 40
+_EXCERPT = 40
+_LOOKS = 4
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ESRCH, errno.EOPNOTSUPP})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -78,25 +80,19 @@ class Tree:
         except OSError as error:
             raise self._explained("read", path, "", error) from error
 
-    def read_number(self, path: str) -> int:
-        """Return the number in a file; raises ``KernelRejectedError`` when there is none."""
-        text = self.read(path)
-        try:
-            return int(text)
-        except ValueError as error:
-            raise _senseless(path, text) from error
-
     @contextmanager
     def sensible(self) -> Iterator[None]:
         """Blame the file that was read last for what cannot be understood inside the block.
 
         Raises:
-            KernelRejectedError: names the file and what it holds.
+            KernelFileError: names the file and what it holds.
         """
         try:
             yield
         except (ValueError, LookupError) as error:
-            raise _senseless(*self._last_read) from error
+            path, text = self._last_read
+            excerpt = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."
+            raise KernelFileError(f"/{path} holds {excerpt!a}, which makes no sense") from error
 
     def read_if_present(self, path: str) -> str | None:
         """Return a file's text, or None where this kernel or process has no such file."""
@@ -201,6 +197,16 @@ class Tree:
         return RefusedError(f"the kernel refused to {what} /{path} ({reason})", number)
 
 
-def _senseless(path: str, text: str) -> KernelRejectedError:
-    shown = text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."
-    return KernelRejectedError(f"/{path} holds {shown!r}, which makes no sense: try again")
+def settled(look: Callable[[], _T], what: str) -> _T:
+    """Return what two looks in a row agree on, for what everything depends on later.
+
+    Raises:
+        DamonBusyError: it changes all the time.
+    """
+    seen = look()
+    for _ in range(_LOOKS):
+        again = look()
+        if again == seen:
+            return seen
+        seen = again
+    raise DamonBusyError(f"{what} changes all the time: stop what changes it, and try again")

@@ -205,12 +205,9 @@ def _step(run: Run, name: str, step: Callable[[], object]) -> bool:
 
 
 def _look_for_half_staged(kernel: Touched, run: Run) -> None:
-    """After a refused change the files must hold what runs, or the error must say otherwise."""
-    if (
-        kernel.files[NR_KDAMONDS] != "1"
-        or not kernel.running
-        or "did not come back" in run.raised[-1]
-    ):
+    """After a refused change the files must hold what runs, or an error must have said so."""
+    told = any("did not come back" in error for error in run.raised)
+    if told or kernel.files[NR_KDAMONDS] != "1" or not kernel.running:
         return
     kdamond = kernel.kdamonds[0]
     for path, text in (kdamond.committed or {}).items():
