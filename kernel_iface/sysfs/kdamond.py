@@ -21,6 +21,9 @@ from damon_tuner.kernel_iface.sysfs.staging import Staging
 from damon_tuner.kernel_iface.sysfs.targets import leaves_early, passage, without_obsolete
 from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
 
+# Came with the kernel that began to say whether a commit was taken.
+_ANSWERS = "contexts/0/monitoring_attrs/intervals/intervals_goal"
+
 _OBSOLETE = "contexts/0/targets/0/obsolete_target"
 _INTERVALS = "contexts/0/monitoring_attrs/intervals"
 _TUNED = [f"{_INTERVALS}/sample_us", f"{_INTERVALS}/aggr_us"]
@@ -93,6 +96,8 @@ class Kdamond:
         due_us = self._due_us(effort)
         if can_wait(self._spec, spec) and not is_urgent and self._tree.kernel.now_us() < due_us:
             return Applied(Effort.HELD_BACK, due_us=due_us)
+        if effort is Effort.COMMIT:
+            self._require_answer(spec)
         try:
             if effort is Effort.COMMIT:
                 applied = self._commit(spec)
@@ -251,6 +256,14 @@ class Kdamond:
                 f"this kernel's DAMON cannot monitor {operations}, only {', '.join(available)}: "
                 f"use a kernel built with CONFIG_DAMON_{operations.upper()}"
             )
+
+    def _require_answer(self, spec: KdamondSpec) -> None:
+        """Older kernels take a wrong commit without a word, and go on as before."""
+        if self._features.has(_ANSWERS):
+            return
+        reasons = broken_rules(self._tree, spec)
+        if reasons:
+            raise KernelRejectedError(f"DAMON would not take this: {'; '.join(reasons)}")
 
     def _rejected(
         self, error: RefusedError, spec: KdamondSpec, files: Files, written: list[str]

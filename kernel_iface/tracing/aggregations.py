@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from damon_tuner.kernel_iface.host import Region
 from damon_tuner.kernel_iface.tracing.formats import EventFormat
 from damon_tuner.kernel_iface.tracing.instance import TraceInstance
-from damon_tuner.kernel_iface.tracing.pages import Record
+from damon_tuner.kernel_iface.tracing.pages import Record, newest_first
 
 EVENT = "damon/damon_aggregated"
 
@@ -26,6 +26,9 @@ _FIELDS = (
 # start, end, nr_accesses, age
 _Row = tuple[int, int, int, int]
 _Complete = tuple[int, int, list[_Row]]
+
+
+_NO_TARGET = (0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class AggregationReader:
         self._event_id = event.event_id
         self._decoder = event.decoder(_FIELDS)
         self._kdamond_pid = kdamond_pid
-        self._target = (0, 0, 0)
+        self._target = _NO_TARGET
         self._pending: list[_Row] = []
 
     def feed(self, records: Iterable[Record]) -> list[Aggregation]:
@@ -58,8 +61,14 @@ class AggregationReader:
 
     def latest(self, trace: TraceInstance) -> Aggregation | None:
         """Return the newest aggregation recorded since the last call, if there is one."""
-        newest = deque(self._complete(trace.records()), maxlen=1)
-        return _aggregation(*newest[0]) if newest else None
+        pending = self._target, self._pending
+        for records, is_all in newest_first(trace.pages_by_cpu(), trace.layout):
+            # What began before the last call goes on only where nothing was left out since.
+            self._target, self._pending = pending if is_all else (_NO_TARGET, [])
+            newest = deque(self._complete(records), maxlen=1)
+            if newest:
+                return _aggregation(*newest[0])
+        return None
 
     def _complete(self, records: Iterable[Record]) -> Iterator[_Complete]:
         unpack, size = self._decoder.unpack_from, self._decoder.size

@@ -117,10 +117,11 @@ class TraceInstance:
     def pages(self) -> Iterator[bytes]:
         """Take what was recorded since the last call out of the buffers, CPU by CPU."""
         for buffer in self._buffers:
-            with contextlib.suppress(BlockingIOError):
-                while page := os.read(buffer, self.layout.page_bytes):
-                    self.lost_events += lost_in(memoryview(page), self.layout)
-                    yield page
+            yield from self._pages_of(buffer)
+
+    def pages_by_cpu(self) -> list[list[bytes]]:
+        """Take what was recorded since the last call; the pages of each CPU in their order."""
+        return [list(self._pages_of(buffer)) for buffer in self._buffers]
 
     def records(self) -> list[Record]:
         """Take what was recorded since the last call, of all CPUs, in the order of time."""
@@ -129,6 +130,12 @@ class TraceInstance:
         ]
         found.sort(key=lambda record: record.time_ns)
         return found
+
+    def _pages_of(self, buffer: int) -> Iterator[bytes]:
+        with contextlib.suppress(BlockingIOError):
+            while page := os.read(buffer, self.layout.page_bytes):
+                self.lost_events += lost_in(memoryview(page), self.layout)
+                yield page
 
     def _read(self, name: str) -> str:
         try:

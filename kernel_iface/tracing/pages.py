@@ -8,7 +8,8 @@ are records of so many words; 0 is a longer one, whose length follows; the rest 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from damon_tuner.kernel_iface.tracing.formats import PageLayout
@@ -18,6 +19,9 @@ _TYPE_BITS, _DELTA_BITS = 5, 27
 _TYPE_MASK = (1 << _TYPE_BITS) - 1
 # An absolute time has 59 bits; the upper ones are those of the time before.
 _STAMP_BITS = 59
+
+# Enough for an aggregation of a thousand regions and what came of the next.
+_FIRST_PAGES = 24
 
 _COMMITTED_MASK = (1 << 20) - 1
 _MISSED = 1 << 31
@@ -84,6 +88,35 @@ def records_of(page: memoryview, layout: PageLayout) -> Iterator[Record]:
                     return
                 yield Record(time_ns, page[at + size : at + value])
             at += max(value, size)
+
+
+def newest_first(
+    cpus: Sequence[Sequence[bytes]], layout: PageLayout
+) -> Iterator[tuple[list[Record], bool]]:
+    """Walk back in time over the pages of all CPUs: yield ever more of the newest records.
+
+    Each time all records since some moment, in the order of time, and whether these are all there
+    are. Whoever finds what they look for among the newest spares the rest.
+    """
+    ends: list[tuple[float, bytes]] = []
+    for pages in cpus:
+        starts = [_TIME.unpack_from(page)[0] for page in pages]
+        ends += zip([*starts[1:], float("inf")], pages, strict=True) if pages else ()
+    ends.sort(key=itemgetter(0), reverse=True)
+    count = _FIRST_PAGES
+    while True:
+        since_ns = ends[count][0] if count < len(ends) else 0
+        found = [
+            record
+            for _, page in ends[:count]
+            for record in records_of(memoryview(page), layout)
+            if record.time_ns >= since_ns
+        ]
+        found.sort(key=itemgetter(0))
+        yield found, count >= len(ends)
+        if count >= len(ends):
+            return
+        count *= 2
 
 
 def _committed(page: memoryview, layout: PageLayout) -> int:

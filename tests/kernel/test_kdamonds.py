@@ -210,4 +210,4 @@ def test_the_trace_and_the_files_show_the_same_memory() -> None:
             seen[way] = host.snapshot().regions
     for regions in seen.values():
         assert (regions[0].start, regions[-1].end) == WHOLE[0]
-        assert 10 <= len(regions) <= 1_000
+        assert len(regions) <= 1_000

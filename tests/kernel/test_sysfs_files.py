@@ -89,7 +89,7 @@ WORDS = {
     "/probes/0/filters/0/type": "memcg",
     "/core_filters/0/type": "target",
     "/ops_filters/0/type": "young",
-    "/filters/0/type": "addr",
+    "/filters/0/type": "target",
     "/matching": "Y",
     "/allow": "Y",
     "/pause": "Y",

@@ -41,9 +41,9 @@ def of(*pids: int, schemes: tuple[Scheme, ...] = ()) -> KdamondSpec:
     return KdamondSpec(Context(targets=tuple(Target(pid) for pid in pids)), schemes)
 
 
-def crowded_kernel() -> FakeKernel:
+def crowded_kernel(version: str = "7.3") -> FakeKernel:
     """A kernel with several processes, of which this one is alive for certain."""
-    kernel = FakeKernel()
+    kernel = FakeKernel(version)
     for pid in (*OTHERS, os.getpid()):
         kernel.spawn(pid)
     return kernel

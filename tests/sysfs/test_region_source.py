@@ -22,9 +22,8 @@ from damon_tuner.kernel_iface.sysfs.region_source import (
     TracedRegions,
     region_source,
 )
-from damon_tuner.kernel_iface.tracing import Record
 
-from ..tracing.ring_pages import EVENT, aggregated
+from ..tracing.ring_pages import EVENT, LAYOUT, aggregated, page, record
 from .fake_kernel import PID, FakeKernel
 
 INTERVALS = Intervals()
@@ -45,11 +44,13 @@ class FakeTrace:
         assert event == "damon/damon_aggregated"
         return EVENT
 
-    def records(self) -> list[Record]:
+    layout = LAYOUT
+
+    def pages_by_cpu(self) -> list[list[bytes]]:
         due = [rows for at_us, rows in self.reports if at_us <= self.kernel.clock_us]
         self.reports = [report for report in self.reports if report[0] > self.kernel.clock_us]
         payloads = [payload for rows in due for payload in aggregated(rows, pid=77)]
-        return [Record(at, memoryview(payload)) for at, payload in enumerate(payloads)]
+        return [[page(self.kernel.clock_us, [record(payload) for payload in payloads])]]
 
     def close(self) -> None:
         self.is_closed = True

@@ -137,3 +137,21 @@ def test_goals_that_are_refused_half_way_come_back(kernel):
         damon.apply([spec(scheme(changed), scheme(replace(goal, memcg_path="/gone")))])
     assert kernel.committed["schemes/0/quotas/goals/0/current_value"] == "10"
     assert kernel.committed["schemes/1/quotas/goals/0/path"] == "/tenants"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (of(PID, 4), "targets/1/pid_target=4: there is no such process"),
+        (spec(replace(scheme(), filters=(UPSIDE_DOWN,))), "addr_end=1 is before"),
+        (spec(pid=PID, attrs=MonitoringAttrs(min_nr_regions=2)), "min=2 is less than 3"),
+    ],
+)
+def test_an_older_kernel_that_would_not_say_is_not_asked(wanted, message):
+    kernel = crowded_kernel("6.12")
+    damon = started(kernel, spec(scheme()))
+    staged = kernel.sysfs
+    with pytest.raises(KernelRejectedError, match=message):
+        damon.apply([wanted])
+    assert kernel.sysfs == staged
+    assert kernel.writes == []
