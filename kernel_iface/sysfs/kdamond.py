@@ -18,7 +18,7 @@ from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.occupants import ADMIN
 from damon_tuner.kernel_iface.sysfs.rules import broken_rules
 from damon_tuner.kernel_iface.sysfs.staging import Staging
-from damon_tuner.kernel_iface.sysfs.targets import leaves_early, passage, without_obsolete
+from damon_tuner.kernel_iface.sysfs.targets import hands_regions_on, passage, without_obsolete
 from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
 
 # Came with the kernel that began to say whether a commit was taken.
@@ -185,7 +185,7 @@ class Kdamond:
             # The kernel has dropped the obsolete ones: the next commit must not name them again.
             self._spec, self._files = spec, files
             return Applied(Effort.COMMIT, tuple(self._staging.stage(files)))
-        if leaves_early(before, after):
+        if hands_regions_on(before, after):
             note = "the regions of targets that moved up begin anew"
         return replace(self._change(Effort.COMMIT, spec, files), note=note)
 

@@ -36,7 +36,7 @@ def passage(
     return (*kept, *coming)
 
 
-def leaves_early(before: Sequence[Target], after: Sequence[Target]) -> bool:
+def hands_regions_on(before: Sequence[Target], after: Sequence[Target]) -> bool:
     """Tell whether a plain commit gives regions of one process to another."""
     pairs = zip(before, after, strict=False)
     return any(old.pid != new.pid for old, new in pairs)
