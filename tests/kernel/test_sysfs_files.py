@@ -90,6 +90,7 @@ WORDS = {
     "/core_filters/0/type": "target",
     "/ops_filters/0/type": "young",
     "/filters/0/type": "target",
+    "/filters/1/type": "target",
     "/matching": "Y",
     "/allow": "Y",
     "/pause": "Y",
