@@ -47,9 +47,9 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 _TENANT_BYTES = 32 << 20
 _COLD = AccessPattern(min_sz_bytes=4096, max_nr_accesses=0, min_age=20)
 
-# Module parameters that may be changed while the modules are off, beside the switch of the one
-# that is on.
+# The switch of the module that may be on, and parameters of those that are off.
 _PARAMETERS = {
+    DAMON_STAT_ENABLED: "N",
     "sys/module/damon_reclaim/parameters/min_age": "60000000",
     "sys/module/damon_lru_sort/parameters/wmarks_high": "300",
 }
@@ -81,9 +81,9 @@ def drive_damon(tenant: int) -> int:
     unlock = take_lock(kernel, state_dir())
     ledger = Ledger(tree, state_dir())
     try:
-        ledger.write(DAMON_STAT_ENABLED, "N")
         for path, text in _PARAMETERS.items():
-            ledger.write(path, text)
+            if tree.exists(path):
+                ledger.write(path, text)
         damon = Damon(tree, ledger)
         damon.start(_kdamonds(tenant, 1))
         for mib in (2, 3):
