@@ -10,12 +10,16 @@ from damon_tuner.daemon.control import Step, control
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
+from damon_tuner.kernel_iface.sysfs.lease import LEASE_S
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy, monitoring
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.policies.static import STATIC_POLICIES
 
 _MIB = 1 << 20
+
+# A decision that comes late must not let the schemes stop meanwhile.
+_LEASED_INTERVALS = 6
 
 
 def manage_process(
@@ -41,7 +45,12 @@ def manage_process(
     policy = choose_policy(policy_path, static, budget)
     context = Context(pid=pid, attrs=MONITORING)
     SysfsHost(context, state_dir=state_dir).check()
-    host = SysfsHost(context, swap_in_us=swap_in_us or measure_swap_in_us(), state_dir=state_dir)
+    host = SysfsHost(
+        context,
+        swap_in_us=swap_in_us or measure_swap_in_us(),
+        state_dir=state_dir,
+        lease_s=max(LEASE_S, _LEASED_INTERVALS * interval_s),
+    )
     describe = json_line if as_json else text_line
     control(
         host,

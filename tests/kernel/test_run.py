@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,28 @@ def test_idle_memory_is_paged_out_and_everything_put_back(idler: subprocess.Pope
         _, stderr = run.communicate(timeout=60)
     assert run.returncode == 130
     assert stderr == "damon-tuner: stopped\n"
+    assert damon_settings() == before
+
+
+def test_schemes_of_a_killed_run_would_stop_by_themselves(
+    idler: subprocess.Popen[str],
+) -> None:
+    before = damon_settings()
+    with _run(idler.pid, "--static", "pageout_30s", "--interval", "1", "--duration", "60") as run:
+        assert run.stdout is not None
+        for _ in range(3):
+            run.stdout.readline()
+        stats = Path("/sys/kernel/mm/damon/admin/kdamonds/0/contexts/0/schemes/0/stats")
+        limit = stats / "max_nr_snapshots"
+        if not limit.exists():
+            pytest.skip("leases need Linux 7.0")
+        # a minute's walks of an aggregation interval each, or what was seen of them
+        assert 1 <= int(limit.read_text()) <= 700
+        run.kill()
+    restored = subprocess.run(
+        [sys.executable, "-m", "damon_tuner", "restore"], capture_output=True, text=True
+    )
+    assert restored.returncode == 0, restored.stdout + restored.stderr
     assert damon_settings() == before
 
 
