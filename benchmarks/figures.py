@@ -49,6 +49,7 @@ def measure(
 def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:
     import sys
 
+    from damon_tuner.benchmarks.kernel import run as kernel
     from damon_tuner.benchmarks.kernel_demo import DEFAULT_OUT, DEFAULT_SECONDS
     from damon_tuner.benchmarks.kernel_demo.run import (
         kernel_figures,
@@ -58,11 +59,13 @@ def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]
     from damon_tuner.policies.decision import CONTROL_INTERVAL_S
 
     if reuse is not None:
-        return kernel_figures(read_demo(reuse))
+        # the guests' results, where there are any, lie beside the demo's
+        measured = kernel.read_figures(reuse.parent / kernel.DEFAULT_OUT.name)
+        return [*kernel_figures(read_demo(reuse)), *measured]
 
     def write(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
-    return kernel_figures(
-        run_demo(DEFAULT_OUT, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
-    )
+    kernel.measure(kernel.DEFAULT_OUT, tuple(kernel.BOOTS), write)
+    demo = run_demo(DEFAULT_OUT, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
+    return [*kernel_figures(demo), *kernel.read_figures(kernel.DEFAULT_OUT)]

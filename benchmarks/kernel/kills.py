@@ -120,8 +120,8 @@ def main(arguments: list[str] | None = None) -> int:
     if os.environ.get("DAMON_TUNER_GUEST") != "1":
         parser.error("changes the running kernel: only in the guest")
     rng = random.Random(options.seed)
-    with _tenant() as tenant:
-        kills = list(kill_all(tenant, options.kills, rng))
+    with tenant() as pid:
+        kills = list(kill_all(pid, options.kills, rng))
     print(json.dumps(summary(kills)), flush=True)
     return 0 if all(kill.restored for kill in kills) else 1
 
@@ -208,7 +208,7 @@ def _ended(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def _tenant() -> Iterator[int]:
+def tenant() -> Iterator[int]:
     """A process whose memory is cold."""
     pid = _forked(_idle)
     try:

@@ -87,10 +87,11 @@ def run_suite(
     junit = out_dir / _JUNIT
     if not junit.exists():
         raise GuestError(f"pytest ended with status {result.exit_status} before it ran a test")
-    return _read_junit(junit, series, result.kernel_version, result.total_s)
+    return read_junit(junit, series, result.kernel_version, result.total_s)
 
 
-def _read_junit(junit: Path, series: str, release: str, total_s: float) -> SuiteResult:
+def read_junit(junit: Path, series: str, release: str, total_s: float) -> SuiteResult:
+    """Count what pytest has written of each test."""
     cases = list(ElementTree.parse(junit).getroot().iter("testcase"))
     failed, skipped = [], Counter[str]()
     for case in cases:

@@ -8,12 +8,12 @@ lock, without waiting, and without a file for each number.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from damon_tuner.kernel_iface.host import Region
-from damon_tuner.kernel_iface.tracing.formats import EventFormat
-from damon_tuner.kernel_iface.tracing.instance import TraceInstance
+from damon_tuner.kernel_iface.tracing.formats import EventFormat, PageLayout
 from damon_tuner.kernel_iface.tracing.pages import Record, newest_first
 
 EVENT = "damon/damon_aggregated"
@@ -41,6 +41,17 @@ class Aggregation:
     regions: tuple[Region, ...]
 
 
+class TracePages(Protocol):
+    """What a trace has recorded: a trace instance, or a recording of one."""
+
+    @property
+    def layout(self) -> PageLayout:
+        """Where things lie in a page."""
+
+    def pages_by_cpu(self) -> Sequence[Sequence[bytes]]:
+        """Take what was recorded since the last call; the pages of each CPU in their order."""
+
+
 class AggregationReader:
     """Puts records of ``damon_aggregated`` together again.
 
@@ -59,7 +70,7 @@ class AggregationReader:
         """Return the aggregations that ``records``, in the order of time, complete."""
         return [_aggregation(*found) for found in self._complete(records)]
 
-    def latest(self, trace: TraceInstance) -> Aggregation | None:
+    def latest(self, trace: TracePages) -> Aggregation | None:
         """Return the newest aggregation recorded since the last call, if there is one."""
         pending = self._target, self._pending
         for records, is_all in newest_first(trace.pages_by_cpu(), trace.layout):

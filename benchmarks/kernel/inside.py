@@ -1,0 +1,68 @@
+"""The part that runs in the guest: measures what it is told to, into ``$DAMON_TUNER_OUT``."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from random import Random
+from statistics import median
+
+from damon_tuner.benchmarks.kernel import actions, blocks, files, kills, monitor, tiering
+from damon_tuner.benchmarks.kernel.replay import decode_times_s
+
+RESULT = "measured.json"
+_TIERING_RUNS = 3
+_KILLS = 50
+
+
+def _actions() -> object:
+    return [{**asdict(tried), "ok": tried.ok} for tried in actions.measure()]
+
+
+def _tiering() -> object:
+    return [tiering.measure() for _ in range(_TIERING_RUNS)]
+
+
+def _kills() -> object:
+    with kills.tenant() as tenant:
+        return kills.summary(list(kills.kill_all(tenant, _KILLS, Random(1))))
+
+
+def _monitor() -> object:
+    return [asdict(cost) for cost in monitor.measure()]
+
+
+def _record() -> object:
+    out = Path(os.environ["DAMON_TUNER_OUT"])
+    monitor.record(out)
+    times_s, _ = decode_times_s(out)
+    return {"decode_s": median(times_s)}
+
+
+MEASUREMENTS: dict[str, Callable[[], object]] = {
+    "blocks": blocks.measure,
+    "files": files.measure,
+    "actions": _actions,
+    "tiering": _tiering,
+    "kills": _kills,
+    "monitor": _monitor,
+    "record": _record,
+}
+
+
+def main() -> None:
+    """Measure what the arguments name, in their order."""
+    measured = {}
+    for name in sys.argv[1:]:
+        measured[name] = MEASUREMENTS[name]()
+        print(f"{name}: {json.dumps(measured[name])[:300]}", flush=True)
+    out = Path(os.environ["DAMON_TUNER_OUT"], RESULT)
+    out.write_text(json.dumps({"kernel": os.uname().release, **measured}))
+
+
+if __name__ == "__main__":
+    main()
