@@ -13,6 +13,7 @@ from typing import Self
 from damon_tuner.errors import DamonMissingError, NoPermissionError, TunerError
 from damon_tuner.kernel_iface.tracing.formats import EventFormat, PageLayout
 from damon_tuner.kernel_iface.tracing.pages import Record, lost_in, records_of
+from damon_tuner.signals import signals_held
 
 DEFAULT_NAME = "damon-tuner"
 _TRACING = "sys/kernel/tracing"
@@ -74,10 +75,11 @@ class TraceInstance:
             self._is_open = True
             for name, text in self._setup.items():
                 (self._path / name).write_text(text)
-            self._buffers = [
-                os.open(path / "trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK)
-                for path in sorted((self._path / "per_cpu").iterdir())
-            ]
+            for path in sorted((self._path / "per_cpu").iterdir()):
+                # One by one: what is open keeps the instance from being removed.
+                self._buffers.append(
+                    os.open(path / "trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                )
         except OSError as error:
             self.close()
             raise _explained(error) from error
@@ -87,12 +89,12 @@ class TraceInstance:
 
     def close(self) -> None:
         """Stop recording and remove the instance; may be called any number of times."""
-        for buffer in self._buffers:
-            os.close(buffer)
-        self._buffers = []
-        if self._is_open:
-            self._remove()
-            self._is_open = False
+        with signals_held():
+            while self._buffers:
+                os.close(self._buffers.pop())
+            if self._is_open:
+                self._remove()
+                self._is_open = False
 
     def __enter__(self) -> Self:
         self.open()
@@ -132,10 +134,17 @@ class TraceInstance:
         return found
 
     def _pages_of(self, buffer: int) -> Iterator[bytes]:
-        with contextlib.suppress(BlockingIOError):
-            while page := os.read(buffer, self.layout.page_bytes):
-                self.lost_events += lost_in(memoryview(page), self.layout)
-                yield page
+        while page := self._page_of(buffer):
+            self.lost_events += lost_in(memoryview(page), self.layout)
+            yield page
+
+    def _page_of(self, buffer: int) -> bytes:
+        try:
+            return os.read(buffer, self.layout.page_bytes)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise _explained(error) from error
 
     def _read(self, name: str) -> str:
         try:
