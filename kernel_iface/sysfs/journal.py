@@ -14,6 +14,7 @@ from pathlib import Path
 
 from damon_tuner.errors import JournalError, NoPermissionError
 from damon_tuner.kernel_iface.sysfs.records import Owner, Record, Written, decode, encode
+from damon_tuner.signals import signals_held
 
 STATE_DIR = "var/lib/damon-tuner"
 STATE_DIR_VARIABLE = "DAMON_TUNER_STATE_DIR"
@@ -76,11 +77,17 @@ class Journal:
         self.path = folder / JOURNAL
         self._owner = owner
         self._size_bytes = 0
+        self._rewrite_bytes = 0
         self._begun = False
 
     def note(self, record: Record, earlier: Written) -> None:
         """Have ``record`` on disk when this returns; ``earlier`` is all that came before it."""
-        if not self._begun or self._size_bytes > _REWRITE_BYTES:
+        # Cut short, this would not know where the file ends, and break the line at that place.
+        with signals_held():
+            self._note(record, earlier)
+
+    def _note(self, record: Record, earlier: Written) -> None:
+        if not self._begun or self._size_bytes > self._rewrite_bytes:
             self._replace(earlier)
         line = encode(record, self._owner)
         with _explained("write", self.path):
@@ -112,8 +119,9 @@ class Journal:
             # Before it is there, because a signal after it must not leave it there.
             self._begun = True
             os.replace(beside, self.path)
+            self._size_bytes = len(content)
+            self._rewrite_bytes = max(_REWRITE_BYTES, 2 * len(content))
             _sync_folder(self.path.parent)
-        self._size_bytes = len(content)
 
     def _make_folder(self) -> None:
         folder = self.path.parent

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from damon_tuner.kernel_iface.sysfs.records import (
     encode,
 )
 from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.signals import Stopped, stop_on_signals
 
 from .fake_kernel import FakeKernel, failure
 
@@ -144,6 +147,88 @@ class FailingOs:
             return real(*arguments, **options)
 
         return call
+
+
+@pytest.mark.parametrize("call", ["pwrite", "fsync", "close", "replace"])
+def test_a_signal_at_any_call_breaks_no_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    for nth in range(1, 20):
+        journal, written = Journal(folder, OWNER), Written()
+        with monkeypatch.context() as patch:
+            signalled = SignalledOs(call, nth)
+            patch.setattr(journal_module, "os", signalled)
+            patch.setattr(journal_module, "_REWRITE_BYTES", 300)
+            with contextlib.suppress(Stopped), stop_on_signals():
+                for text in ("800", "a much longer text than before", "700"):
+                    change = Change(CAP, "900", text)
+                    journal.note(change, written)
+                    written.add(change)
+        journal.note(Back(CAP), written)
+        seen = read_journal(folder)
+        assert seen is not None
+        assert (seen.entries, seen.damaged) == ({}, [])
+        if not signalled.struck:
+            assert nth > 1
+            return
+    pytest.fail("never came through")
+
+
+class SignalledOs:
+    """The module ``os``; SIGTERM arrives as soon as ``call`` was used ``nth`` times."""
+
+    def __init__(self, call: str, nth: int) -> None:
+        self._call, self._left = call, nth
+        self.struck = False
+
+    def __getattr__(self, name: str) -> object:
+        real = getattr(os, name)
+        if name != self._call:
+            return real
+
+        def call(*arguments: object, **options: object) -> object:
+            result = real(*arguments, **options)
+            self._left -= 1
+            if self._left == 0:
+                self.struck = True
+                os.kill(os.getpid(), signal.SIGTERM)
+            return result
+
+        return call
+
+
+def test_a_folder_that_cannot_be_synced_once_breaks_no_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = Journal(folder, OWNER)
+    killed.note(CHANGE, Written())
+    written = read_journal(folder)
+    assert written is not None
+    journal = Journal(folder, Owner("boot", 8, 80))
+    with monkeypatch.context() as patch:
+        # The new journal is synced first, and then its folder.
+        patch.setattr(journal_module, "os", FailingOs("fsync", 2, errno.EIO))
+        with pytest.raises(JournalError):
+            journal.note(Back("sys/b"), written)
+    journal.note(Back("sys/b"), written)
+    seen = read_journal(folder)
+    assert seen is not None
+    assert (list(seen.entries), seen.damaged) == ([CAP], [])
+
+
+def test_a_journal_of_much_is_not_written_anew_for_each_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "_REWRITE_BYTES", 2_000)
+    written = Written()
+    for number in range(100):
+        written.add(Change(f"sys/{number}", "a", "b"))
+    journal = Journal(folder, OWNER)
+    inodes = set()
+    for step in range(20):
+        journal.note(Change("sys/0", "a", str(step)), written)
+        inodes.add((folder / JOURNAL).stat().st_ino)
+    assert len(inodes) == 1
 
 
 def test_short_writes_are_completed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
