@@ -141,11 +141,10 @@ class MemoryBlocks:
         """Bring every block back; raises ``NotRestoredError`` for those that stay offline."""
         left = []
         if self._leaving is not None:
-            block, write = self._leaving
-            if (result := write.cancel(_CANCEL_S)) is None:
-                left.append(f"/{_state(block)} is busy: write {BACK_ONLINE} to it when it is not")
-            else:
-                self._ended(block, result, self._tree.kernel.now_us())
+            try:
+                self._call_off(*self._leaving)
+            except TunerError as error:
+                left.append(str(error))
         for block in reversed(tuple(self._offline)):
             try:
                 self._bring_back(block)
@@ -170,9 +169,17 @@ class MemoryBlocks:
         if result is not None:
             self._ended(block, result, now_us)
 
+    def _call_off(self, block: MemoryBlock, write: SlowWrite) -> None:
+        if (result := write.cancel(_CANCEL_S)) is None:
+            raise NotRestoredError(
+                f"/{_state(block)} is busy: write {BACK_ONLINE} to it when it is not"
+            )
+        self._ended(block, result, self._tree.kernel.now_us())
+
     def _ended(self, block: MemoryBlock, result: int, now_us: int) -> None:
-        self._leaving = None
+        # First, because a block of which this is not known must not be taken for one that stayed.
         found = memory_block(self._tree, block.number, block.size_bytes)
+        self._leaving = None
         if found is not None and found.state == "offline":
             self._offline.append(block)
             self._back_off.succeeded(block.number)

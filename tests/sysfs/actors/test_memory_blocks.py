@@ -324,3 +324,25 @@ def test_a_host_that_cannot_is_refused(
 def test_senseless_requests_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError):
         replace(ALL, **wrong)
+
+
+@pytest.mark.parametrize("ends", ["advance", "release"])
+def test_a_block_that_cannot_be_looked_at_when_it_went_still_counts(
+    kernel: MemoryKernel, blocks: MemoryBlocks, ledger: Ledger, run: Run, ends: str
+) -> None:
+    blocks.apply(replace(ALL, offline_bytes=BLOCK_BYTES))
+    kernel.slow_results |= dict.fromkeys(map(state, range(4, 8)))
+    run(blocks)
+    (leaving,) = kernel.underway
+    leaving.end(0)
+    kernel.read_faults.append(Fault(leaving.path, failure(errno.EIO)))
+    if ends == "advance":
+        run(blocks)
+        assert blocks.offline_bytes == BLOCK_BYTES
+        assert len(offline(kernel)) == 1
+    else:
+        with pytest.raises(NotRestoredError, match="EIO"):
+            blocks.release()
+    blocks.release()
+    assert offline(kernel) == []
+    assert ledger.changes == ()
