@@ -17,7 +17,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
-from damon_tuner.kernel_iface.tracing import AggregationReader, TraceInstance
+from damon_tuner.kernel_iface.tracing import Aggregation, AggregationReader, TraceInstance
 from damon_tuner.kernel_iface.tracing.aggregations import EVENT
 
 RegionsBy = Literal["auto", "trace", "files"]
@@ -34,6 +34,7 @@ _LEAST_BUFFER_BYTES = 128 << 10
 
 _LATE_S = 1.0
 _POLLS_PER_AGGREGATION = 10
+_NS_PER_US = 1_000
 
 
 class RegionSource(Protocol):
@@ -79,7 +80,7 @@ class TracedRegions:
         self._kernel = kernel
         self._trace = trace
         self._reader: AggregationReader | None = None
-        self._newest: tuple[Region, ...] | None = None
+        self._newest: Aggregation | None = None
 
     def with_observer(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         """Return the schemes alone."""
@@ -91,24 +92,32 @@ class TracedRegions:
         self._newest = None
 
     def regions(self, damon: Damon, intervals: Intervals) -> tuple[Region, ...]:
-        """Return the newest report; while DAMON has nothing to report, there are no regions."""
+        """Return the newest report; while DAMON has nothing to report, there are no regions.
+
+        It sleeps while watermarks deactivate every scheme, and while it is paused: what it
+        reported before is no picture of now.
+        """
         aggregation_s = intervals.aggr_us / 1e6
-        deadline_us = self._kernel.now_us() + int((2 * aggregation_s + _LATE_S) * 1e6)
-        while not self._read() and self._kernel.now_us() < deadline_us:
+        patience_us = int((2 * aggregation_s + _LATE_S) * 1e6)
+        deadline_us = self._kernel.now_us() + patience_us
+        while (found := self._read(patience_us)) is None and self._kernel.now_us() < deadline_us:
             self._kernel.wait(aggregation_s / _POLLS_PER_AGGREGATION)
-        return self._newest or ()
+        return () if found is None else found.regions
 
     def close(self) -> None:
         """Remove the trace instance."""
         self._trace.close()
 
-    def _read(self) -> bool:
+    def _read(self, patience_us: int) -> Aggregation | None:
+        """Return the newest report that is no older than ``patience_us``."""
         if self._reader is None:
             raise RuntimeError("the trace is not open: call open first")
-        found = self._reader.latest(self._trace)
-        if found is not None:
-            self._newest = found.regions
-        return self._newest is not None
+        self._newest = self._reader.latest(self._trace) or self._newest
+        # The trace has the clock of the kernel's ``now_us``.
+        oldest_us = self._kernel.now_us() - patience_us
+        if self._newest is not None and self._newest.time_ns < oldest_us * _NS_PER_US:
+            self._newest = None
+        return self._newest
 
 
 def region_source(

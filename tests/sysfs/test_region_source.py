@@ -47,10 +47,13 @@ class FakeTrace:
     layout = LAYOUT
 
     def pages_by_cpu(self) -> list[list[bytes]]:
-        due = [rows for at_us, rows in self.reports if at_us <= self.kernel.clock_us]
+        due = [report for report in self.reports if report[0] <= self.kernel.clock_us]
         self.reports = [report for report in self.reports if report[0] > self.kernel.clock_us]
-        payloads = [payload for rows in due for payload in aggregated(rows, pid=77)]
-        return [[page(self.kernel.clock_us, [record(payload) for payload in payloads])]]
+        pages = [
+            page(at_us * 1_000, [record(payload) for payload in aggregated(rows, pid=77)])
+            for at_us, rows in due
+        ]
+        return [pages]
 
     def close(self) -> None:
         self.is_closed = True
@@ -70,7 +73,8 @@ def traced(kernel: FakeKernel, *reports: tuple[int, list[tuple[int, ...]]]) -> T
 
 
 def test_the_newest_report_counts_and_costs_no_wait(kernel):
-    source = traced(kernel, (0, ROWS), (0, LATER))
+    source = traced(kernel, (0, ROWS), (1, LATER))
+    kernel.clock_us = 1
     assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
     assert kernel.waits == []
 
@@ -81,6 +85,23 @@ def test_a_report_stays_until_there_is_a_newer_one(kernel):
     assert source.regions(FakeDamon(), INTERVALS) == first
     assert kernel.waits == []
     kernel.clock_us = 500_000
+    assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
+
+
+@pytest.mark.parametrize("seen_before", [True, False])
+def test_what_damon_reported_before_it_fell_asleep_is_not_shown_as_now(kernel, seen_before):
+    source = traced(kernel, (0, ROWS))
+    if seen_before:
+        assert source.regions(FakeDamon(), INTERVALS)
+    kernel.clock_us = 60_000_000
+    assert source.regions(FakeDamon(), INTERVALS) == ()
+
+
+def test_regions_come_back_when_damon_wakes_up(kernel):
+    woken_us = 90_000_000
+    source = traced(kernel, (0, ROWS), (woken_us, LATER))
+    source.regions(FakeDamon(), INTERVALS)
+    kernel.clock_us = woken_us + 500_000
     assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
 
 
