@@ -70,7 +70,7 @@ class LocalKernel:
         """Write ``text`` in one system call, as sysfs wants it; never creates a file."""
         fd = os.open(self._prefix + path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.write(fd, text.encode())
+            os.write(fd, text.encode("utf-8", "surrogateescape"))
         finally:
             os.close(fd)
 

@@ -81,3 +81,11 @@ def test_a_lock_excludes_others_until_it_is_released(tmp_path):
     unlock()
     LocalKernel(tmp_path).lock("lock")()
     assert (tmp_path / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_names_in_no_encoding_are_written_as_they_are(tmp_path):
+    (tmp_path / "path").write_bytes(b"")
+    kernel = LocalKernel(tmp_path)
+    kernel.write("path", os.fsdecode(b"/caf\xe9"))
+    assert (tmp_path / "path").read_bytes() == b"/caf\xe9"
+    assert kernel.read("path") == os.fsdecode(b"/caf\xe9")
