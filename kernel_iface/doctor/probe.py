@@ -33,11 +33,11 @@ def sample_kdamond(tree: Tree, folder: Path) -> Iterator[None]:
         NotRestoredError: the kdamond could not be removed again.
     """
     require_damon(tree)
-    refuse_leftover(tree, folder)
-    require_unused(tree)
     unlock = take_lock(tree.kernel, folder)
     ledger = Ledger(tree, folder)
     try:
+        refuse_leftover(tree, folder)
+        require_unused(tree)
         ledger.write(NR_KDAMONDS, "1")
         make_samples(tree, f"{ADMIN}/kdamonds/0")
         yield

@@ -13,7 +13,7 @@ from damon_tuner.kernel_iface.sysfs.features import Features
 from damon_tuner.kernel_iface.sysfs.kdamond import Kdamond, directory_of
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.mapping import kdamond_spec
-from damon_tuner.kernel_iface.sysfs.occupants import NR_KDAMONDS
+from damon_tuner.kernel_iface.sysfs.occupants import NR_KDAMONDS, require_unused
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 
@@ -46,6 +46,8 @@ class Damon:
         """Take DAMON and run ``kdamonds``; if it fails, the ledger has what there is to undo."""
         if not kdamonds:
             raise ValueError("give at least one kdamond")
+        # Somebody's kdamonds, were they as many, would be staged over without a word.
+        require_unused(self._tree)
         self._ledger.write(NR_KDAMONDS, str(len(kdamonds)))
         features = Features.probed(self._tree, directory_of(0))
         started = tuple(
@@ -88,10 +90,18 @@ class Damon:
         return tuple(done)
 
     def flush(self) -> int | None:
-        """Bring what was held back and is due; return when the next of it will be (``now_us``)."""
-        held_back, self._held_back = self._held_back, {}
+        """Bring what was held back and is due; return when the next of it will be (``now_us``).
+
+        What is refused is given up, and the rest stays for the next time.
+
+        Raises:
+            TakenOverError: somebody else has changed DAMON meanwhile; nothing was written.
+        """
+        if self._held_back:
+            self.require_ours(with_schemes=True)
         next_us = []
-        for index, spec in held_back.items():
+        for index in tuple(self._held_back):
+            spec = self._held_back.pop(index)
             applied = self._kdamonds[index].apply(spec)
             if applied.effort is Effort.HELD_BACK:
                 self._held_back[index] = spec

@@ -48,6 +48,7 @@ from damon_tuner.kernel_iface.sysfs.region_source import (
 )
 from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessTenant, Tenant
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
+from damon_tuner.signals import signals_held
 
 
 class SysfsHost:
@@ -138,14 +139,14 @@ class SysfsHost:
     def advance(self, seconds: float) -> None:
         """Let ``seconds`` of real time pass, or less when the managed process exits meanwhile.
 
-        A change of schemes that was held back is made on the way.
+        A change of schemes that was held back is made on the way; raises what ``apply`` raises.
         """
         end_us = self._kernel.now_us() + int(seconds * 1e6)
         due_us = self._flush()
         if due_us is not None and due_us < end_us:
-            self._kernel.wait((due_us - self._kernel.now_us()) / 1e6, self._tenant.pid)
+            self._wait_until(due_us)
             self._flush()
-        self._kernel.wait(max(end_us - self._kernel.now_us(), 0) / 1e6, self._tenant.pid)
+        self._wait_until(end_us)
 
     def snapshot(self) -> Snapshot:
         """Observe; without the trace, blocks for up to one aggregation interval.
@@ -231,7 +232,9 @@ class SysfsHost:
         if is_on(self._tree.read_if_present(DAMON_STAT_ENABLED)):
             self._ledger.write(DAMON_STAT_ENABLED, "N")
         context = self._targeted()
-        self._source = region_source(self._regions_by, context, self._kernel, self._root)
+        # A trace that nobody knows of could not be removed.
+        with signals_held():
+            self._source = region_source(self._regions_by, context, self._kernel, self._root)
         damon = Damon(self._tree, self._ledger)
         with self._tenant_first():
             damon.start([KdamondSpec(context, self._source.with_observer(schemes))])
@@ -251,6 +254,7 @@ class SysfsHost:
             now_us = self._kernel.now_us()
             self._lease.observe(stats, now_us)
             if self._lease.is_overdue(now_us):
+                damon.require_ours(with_schemes=True)
                 self._replace(damon, self._leased(damon, self._schemes), is_urgent=False)
 
     def _replace(self, damon: Damon, schemes: tuple[Scheme, ...], is_urgent: bool) -> None:
@@ -269,9 +273,14 @@ class SysfsHost:
             self._come_back(damon, before, error)
             raise
 
+    def _wait_until(self, time_us: int) -> None:
+        # A time that has just passed: a negative wait for a process would never end.
+        self._kernel.wait(max(time_us - self._kernel.now_us(), 0) / 1e6, self._tenant.pid)
+
     def _flush(self) -> int | None:
         try:
-            return self._damon.flush() if self._damon is not None else None
+            with self._tree.sensible():
+                return self._damon.flush() if self._damon is not None else None
         except TunerError:
             self._tenant.require()
             raise

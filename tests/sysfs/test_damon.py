@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 
 import pytest
 
-from damon_tuner.errors import KernelRejectedError
+from damon_tuner.errors import DamonBusyError, KernelRejectedError
 from damon_tuner.kernel_iface.host import (
     Action,
     Intervals,
@@ -25,7 +26,17 @@ from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
-from .fake_kernel import ADMIN, CONTEXT, KDAMOND, PID, SCHEMES, STATE, FakeKernel
+from .fake_kernel import (
+    ADMIN,
+    CONTEXT,
+    KDAMOND,
+    PID,
+    SCHEMES,
+    STATE,
+    FakeKernel,
+    Fault,
+    failure,
+)
 from .kdamond_specs import (
     PSI_GOAL,
     RESET_US,
@@ -269,3 +280,27 @@ def test_what_was_not_started_has_nothing_to_show(kernel):
     tree = Tree(kernel)
     with pytest.raises(RuntimeError, match="call start first"):
         Damon(tree, Ledger(tree)).stats(0)
+
+
+def test_one_that_is_refused_does_not_take_the_others_back(kernel):
+    damon = started(kernel, spec(scheme()), of(7, schemes=(scheme(),)))
+    for age in (2, 3):
+        wanted = (spec(scheme(min_age=age)), of(7, schemes=(scheme(min_age=age),)))
+        damon.apply(wanted)
+    kernel.clock_us += RESET_US
+    kernel.write_faults.append(Fault(f"{ADMIN}/kdamonds/0/state", failure(errno.EINVAL)))
+    with pytest.raises(KernelRejectedError):
+        damon.flush()
+    assert damon.flush() is None
+    assert damon.running() == (spec(scheme(min_age=2)), wanted[1])
+
+
+@pytest.mark.parametrize("count", ["1", "2"])
+def test_kdamonds_of_somebody_else_are_not_staged_over(kernel, count):
+    kernel.write(f"{ADMIN}/kdamonds/nr_kdamonds", count)
+    kernel.write(f"{KDAMOND}/contexts/nr_contexts", "1")
+    theirs = kernel.sysfs
+    tree = Tree(kernel)
+    with pytest.raises(DamonBusyError, match="in use"):
+        Damon(tree, Ledger(tree)).start([spec(scheme())])
+    assert kernel.sysfs == theirs

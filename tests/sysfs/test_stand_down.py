@@ -165,3 +165,75 @@ def test_without_being_asked_for_there_is_no_lease(
 ) -> None:
     make_host().start([PAGEOUT])
     assert granted(kernel) == 0
+
+
+def held_back(make_host: MakeHost) -> SysfsHost:
+    host = make_host()
+    host.start([PAGEOUT])
+    host.apply([replace(PAGEOUT, quota=replace(PAGEOUT.quota, sz_bytes=2 << 20))])
+    host.apply([replace(PAGEOUT, quota=replace(PAGEOUT.quota, sz_bytes=3 << 20))])
+    return host
+
+
+@pytest.mark.parametrize("take", [restarted, more_of_them, set_up_anew])
+def test_what_was_held_back_does_not_reach_somebody_elses_kdamonds(
+    kernel: FakeKernel, make_host: MakeHost, take: Callable[[FakeKernel], None]
+) -> None:
+    host = held_back(make_host)
+    take(kernel)
+    writes = len(kernel.writes)
+    with pytest.raises(TakenOverError, match="somebody else has changed DAMON"):
+        host.advance(5.0)
+    assert len(kernel.writes) == writes
+
+
+def test_what_was_held_back_does_not_bring_what_somebody_else_staged(
+    kernel: FakeKernel, make_host: MakeHost
+) -> None:
+    host = held_back(make_host)
+    kernel.write(f"{SCHEMES}/0/access_pattern/age/min", "7")
+    kernel.clock_us += 5_000_000
+    commits = len(kernel.commits)
+    with pytest.raises(TakenOverError, match="age/min"):
+        host.snapshot()
+    assert len(kernel.commits) == commits
+
+
+def test_a_renewal_does_not_bring_what_somebody_else_staged(
+    kernel: FakeKernel, make_host: MakeHost
+) -> None:
+    host = make_host(lease_s=60.0)
+    host.start([PAGEOUT])
+    host.snapshot()
+    kernel.write(f"{SCHEMES}/0/access_pattern/age/min", "7")
+    kernel.clock_us += 50_000_000
+    commits = len(kernel.commits)
+    with pytest.raises(TakenOverError, match="age/min"):
+        host.snapshot()
+    assert len(kernel.commits) == commits
+
+
+def test_a_change_that_falls_due_while_the_clock_is_read_is_not_waited_for(
+    kernel: FakeKernel, make_host: MakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A negative wait for a process has no end, and one without is a ``ValueError``."""
+    host = held_back(make_host)
+    due_us = kernel.clock_us + PAGEOUT.quota.reset_interval_ms * 1_000
+    kernel.clock_us = due_us - 1
+
+    def later() -> int:
+        kernel.clock_us += 1_000 if kernel.clock_us >= due_us - 1 and later.armed else 0
+        return kernel.clock_us
+
+    later.armed = False
+    flush = Damon.flush
+
+    def then_time_passes(damon: Damon) -> int | None:
+        due = flush(damon)
+        later.armed = True
+        return due
+
+    monkeypatch.setattr(kernel, "now_us", later)
+    monkeypatch.setattr(Damon, "flush", then_time_passes)
+    host.advance(5.0)
+    assert all(seconds >= 0 for seconds, _ in kernel.waits)
