@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from itertools import repeat
+from operator import gt
 from typing import Protocol
 
 from damon_tuner.kernel_iface.host import Region
 from damon_tuner.kernel_iface.tracing.formats import EventFormat, PageLayout
-from damon_tuner.kernel_iface.tracing.pages import Record, newest_first
+from damon_tuner.kernel_iface.tracing.pages import Record
+from damon_tuner.kernel_iface.tracing.rows import Row, newest_first, rows_in, rows_of
 
 EVENT = "damon/damon_aggregated"
 
@@ -24,9 +27,13 @@ _FIELDS = (
 )
 
 # start, end, nr_accesses, age
-_Row = tuple[int, int, int, int]
-_Complete = tuple[int, int, list[_Row]]
+_Region = tuple[int, int, int, int]
+_Complete = tuple[int, int, list[_Region]]
 
+# The first fields are the same of every region in an aggregation.
+_NR_COMMON = 4
+_NR_REGIONS = _FIELDS.index("nr_regions")
+_REGION = tuple(field.name for field in fields(Region))
 
 _NO_TARGET = (0, 0, 0)
 
@@ -64,30 +71,60 @@ class AggregationReader:
         self._decoder = event.decoder(_FIELDS)
         self._kdamond_pid = kdamond_pid
         self._target = _NO_TARGET
-        self._pending: list[_Row] = []
+        self._pending: list[_Region] = []
 
     def feed(self, records: Iterable[Record]) -> list[Aggregation]:
         """Return the aggregations that ``records``, in the order of time, complete."""
-        return [_aggregation(*found) for found in self._complete(records)]
+        rows = rows_in(records, self._decoder)
+        return [_aggregation(*found) for found in self._complete(rows)]
 
     def latest(self, trace: TracePages) -> Aggregation | None:
         """Return the newest aggregation recorded since the last call, if there is one."""
         pending = self._target, self._pending
-        for records, is_all in newest_first(trace.pages_by_cpu(), trace.layout):
+
+        def decode(page: bytes) -> list[Row]:
+            return rows_of(page, trace.layout, self._decoder)
+
+        for rows, is_all in newest_first(trace.pages_by_cpu(), decode):
+            if not is_all and len(rows) < self._nr_regions(rows):
+                continue
+            if (found := self._ending(rows)) is not None:
+                self._pending = []
+                return found
             # What began before the last call goes on only where nothing was left out since.
             self._target, self._pending = pending if is_all else (_NO_TARGET, [])
-            newest = deque(self._complete(records), maxlen=1)
+            newest = deque(self._complete(rows), maxlen=1)
             if newest:
                 return _aggregation(*newest[0])
         return None
 
-    def _complete(self, records: Iterable[Record]) -> Iterator[_Complete]:
-        unpack, size = self._decoder.unpack_from, self._decoder.size
-        for time_ns, payload in records:
-            if len(payload) < size:
-                continue
-            kind, pid, target_id, nr_regions, start, end, nr_accesses, age = unpack(payload)
-            if kind != self._event_id or self._kdamond_pid not in (None, pid):
+    def _nr_regions(self, rows: Sequence[Row]) -> int:
+        """How many rows the newest aggregation takes."""
+        return rows[-1][1][_NR_REGIONS] if rows else 1
+
+    def _ending(self, rows: Sequence[Row]) -> Aggregation | None:
+        """Make an aggregation of the last rows, where they are one and nothing has come since.
+
+        That is the usual case, and column by column takes half as long as row by row.
+        """
+        count = self._nr_regions(rows)
+        if not 0 < count <= len(rows):
+            return None
+        times_ns, values = zip(*rows[-count:], strict=True)
+        columns = tuple(zip(*values, strict=True))
+        common, (starts, ends, *_) = columns[:_NR_COMMON], columns[_NR_COMMON:]
+        kind, pid, target_id, _ = (column[0] for column in common)
+        is_one = all(column.count(column[0]) == count for column in common)
+        if not is_one or not self._is_ours(kind, pid) or any(map(gt, ends, starts[1:])):
+            return None
+        return Aggregation(times_ns[-1], target_id, _regions(columns[_NR_COMMON:]))
+
+    def _is_ours(self, kind: int, pid: int) -> bool:
+        return kind == self._event_id and self._kdamond_pid in (None, pid)
+
+    def _complete(self, rows: Iterable[Row]) -> Iterator[_Complete]:
+        for time_ns, (kind, pid, target_id, nr_regions, start, end, nr_accesses, age) in rows:
+            if not self._is_ours(kind, pid):
                 continue
             target = (pid, target_id, nr_regions)
             if target != self._target or (self._pending and start < self._pending[-1][1]):
@@ -98,5 +135,13 @@ class AggregationReader:
                 self._pending = []
 
 
-def _aggregation(time_ns: int, target_id: int, rows: list[_Row]) -> Aggregation:
-    return Aggregation(time_ns, target_id, tuple(Region(*row) for row in rows))
+def _aggregation(time_ns: int, target_id: int, found: list[_Region]) -> Aggregation:
+    return Aggregation(time_ns, target_id, _regions(tuple(zip(*found, strict=True))))
+
+
+def _regions(columns: Sequence[tuple[int, ...]]) -> tuple[Region, ...]:
+    """Make all regions at once, field by field: one by one takes three times as long."""
+    regions = tuple(map(object.__new__, repeat(Region, len(columns[0]))))
+    for name, values in zip(_REGION, (*columns, repeat(())), strict=True):
+        deque(map(getattr(Region, name).__set__, regions, values), maxlen=0)
+    return regions

@@ -8,8 +8,8 @@ are records of so many words; 0 is a longer one, whose length follows; the rest 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
-from operator import itemgetter
+from collections.abc import Iterator
+from itertools import accumulate
 from typing import NamedTuple
 
 from damon_tuner.kernel_iface.tracing.formats import PageLayout
@@ -19,9 +19,6 @@ _TYPE_BITS, _DELTA_BITS = 5, 27
 _TYPE_MASK = (1 << _TYPE_BITS) - 1
 # An absolute time has 59 bits; the upper ones are those of the time before.
 _STAMP_BITS = 59
-
-# Enough for an aggregation of a thousand regions and what came of the next.
-_FIRST_PAGES = 24
 
 _COMMITTED_MASK = (1 << 20) - 1
 _MISSED = 1 << 31
@@ -90,33 +87,33 @@ def records_of(page: memoryview, layout: PageLayout) -> Iterator[Record]:
             at += max(value, size)
 
 
-def newest_first(
-    cpus: Sequence[Sequence[bytes]], layout: PageLayout
-) -> Iterator[tuple[list[Record], bool]]:
-    """Walk back in time over the pages of all CPUs: yield ever more of the newest records.
+def equal_records(
+    page: memoryview, layout: PageLayout
+) -> tuple[list[int], memoryview, int] | None:
+    """Where nothing but records of one length is committed: their times, bytes, and that length.
 
-    Each time all records since some moment, in the order of time, and whether these are all there
-    are. Whoever finds what they look for among the newest spares the rest.
+    The bytes of each begin with its header; None is any other page.
     """
-    ends: list[tuple[float, bytes]] = []
-    for pages in cpus:
-        starts = [_TIME.unpack_from(page)[0] for page in pages]
-        ends += zip([*starts[1:], float("inf")], pages, strict=True) if pages else ()
-    ends.sort(key=itemgetter(0), reverse=True)
-    count = _FIRST_PAGES
-    while True:
-        since_ns = ends[count][0] if count < len(ends) else 0
-        found = [
-            record
-            for _, page in ends[:count]
-            for record in records_of(memoryview(page), layout)
-            if record.time_ns >= since_ns
-        ]
-        found.sort(key=itemgetter(0))
-        yield found, count >= len(ends)
-        if count >= len(ends):
-            return
-        count *= 2
+    at = layout.data_offset
+    data = page[at : at + (_committed(page, layout) & _COMMITTED_MASK)]
+    if len(data) < _WORD.size:
+        return None
+    kind = _WORD.unpack_from(data)[0] & _TYPE_MASK
+    length = _WORD.size * (1 + kind)
+    if not 0 < kind < _PADDING or len(data) % length:
+        return None
+    # While every record is as long as the first, the next header is where it is looked for.
+    headers = data.cast("I")[:: 1 + kind].tolist()
+    if any(header & _TYPE_MASK != kind for header in headers):
+        return None
+    deltas = (header >> _TYPE_BITS for header in headers)
+    _, *times_ns = accumulate(deltas, initial=_TIME.unpack_from(page)[0])
+    return times_ns, data, length
+
+
+def start_ns(page: bytes) -> int:
+    """Return the time with which a page begins."""
+    return int(_TIME.unpack_from(page)[0])
 
 
 def _committed(page: memoryview, layout: PageLayout) -> int:

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from damon_tuner.kernel_iface.tracing import AggregationReader, records_of
-from damon_tuner.kernel_iface.tracing.pages import newest_first
+from damon_tuner.kernel_iface.tracing.rows import newest_first
 
 from .ring_pages import EVENT, LAYOUT, aggregated, page, record
 
@@ -23,13 +23,21 @@ class Trace:
         return found
 
 
-def recorded(rng: random.Random, nr_aggregations: int, nr_cpus: int) -> list[list[bytes]]:
-    """Events a nanosecond apart, on a CPU that changes now and then; pages of a few each."""
+def recorded(
+    rng: random.Random, nr_aggregations: int, nr_cpus: int, *, is_cut: bool = False
+) -> list[list[bytes]]:
+    """Events a nanosecond apart, on a CPU that changes now and then; pages of a few each.
+
+    Where it ``is_cut``, the last aggregation lacks events.
+    """
     cpus: list[list[list[tuple[int, bytes]]]] = [[[]] for _ in range(nr_cpus)]
     now_ns, cpu = 1, 0
     for number in range(nr_aggregations):
         rows = [(at, at + 1, number % 21, 0) for at in range(rng.randint(1, 40))]
-        for payload in aggregated(rows):
+        payloads = aggregated(rows)
+        if is_cut and number == nr_aggregations - 1:
+            payloads = payloads[: rng.randrange(len(payloads))]
+        for payload in payloads:
             if rng.random() < 0.05:
                 cpu = rng.randrange(nr_cpus)
             if len(cpus[cpu][-1]) == 7:
@@ -48,10 +56,11 @@ def _page(events: list[tuple[int, bytes]]) -> bytes:
     return page(start_ns, entries)
 
 
+@pytest.mark.parametrize("is_cut", [False, True], ids=["whole", "cut"])
 @pytest.mark.parametrize("seed", range(30))
-def test_it_is_the_one_that_reading_everything_finds(seed: int) -> None:
+def test_it_is_the_one_that_reading_everything_finds(seed: int, is_cut: bool) -> None:
     rng = random.Random(seed)
-    cpus = recorded(rng, rng.randint(1, 60), rng.randint(1, 4))
+    cpus = recorded(rng, rng.randint(2, 60), rng.randint(1, 4), is_cut=is_cut)
     pages = [page for pages in cpus for page in pages]
     everything = sorted(r for page in pages for r in records_of(memoryview(page), LAYOUT))
     expected = AggregationReader(EVENT).feed(everything)[-1]
@@ -61,7 +70,7 @@ def test_it_is_the_one_that_reading_everything_finds(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_what_is_read_grows_back_in_time_without_gaps(seed: int) -> None:
     cpus = recorded(random.Random(seed), 60, 3)
-    steps = list(newest_first(cpus, LAYOUT))
+    steps = list(newest_first(cpus, lambda page: list(records_of(memoryview(page), LAYOUT))))
     assert [is_all for _, is_all in steps] == [False] * (len(steps) - 1) + [True]
     last = steps[-1][0]
     assert [r.time_ns for r in last] == list(range(1, len(last) + 1))
