@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from damon_tuner.errors import DamonMissingError, KernelRejectedError
+from damon_tuner.benchmarks.kernel.files import (
+    files_there,
+    made,
+    word_for,
+    writable_files,
+    written,
+)
+from damon_tuner.errors import DamonMissingError
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
@@ -45,32 +50,10 @@ from damon_tuner.kernel_iface.sysfs.features import (
 from damon_tuner.kernel_iface.sysfs.kdamond import directory_of
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.occupants import NR_KDAMONDS
-from damon_tuner.kernel_iface.sysfs.staging import COUNTERS, Staging
+from damon_tuner.kernel_iface.sysfs.staging import Staging
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
-KDAMOND = Path("/", directory_of(0))
 SELF = os.getpid()
-WHOLE = ((1 << 20, 64 << 20),)
-
-# One of every directory there is.
-EVERYTHING = KdamondSpec(
-    Context(
-        Operations.PADDR,
-        MonitoringAttrs(probes=(Probe((ProbeFilter(ProbeFilterType.ANON),)),)),
-        ranges=WHOLE,
-    ),
-    (
-        Scheme(
-            Action.STAT,
-            quota=Quota(goals=(QuotaGoal(GoalMetric.USER_INPUT, 1),)),
-            filters=(Filter(FilterType.ADDR), Filter(FilterType.ANON)),
-            dests=(Dest(),),
-        ),
-    ),
-)
-
-# The folder of older kernels, with a filter of its own.
-OLD_FILTERS = "contexts/0/schemes/0/filters"
 
 READ_ONLY = {
     "pid",
@@ -82,91 +65,26 @@ READ_ONLY = {
     ),
 }
 
-# What to write, by the end of the path; every other file takes a number.
-WORDS = {
-    "/operations": "fvaddr",
-    "/action": "pageout",
-    "/probes/0/filters/0/type": "memcg",
-    "/core_filters/0/type": "target",
-    "/ops_filters/0/type": "young",
-    "/filters/0/type": "target",
-    "/filters/1/type": "target",
-    "/matching": "Y",
-    "/allow": "Y",
-    "/pause": "Y",
-    "/obsolete_target": "Y",
-    "path": "/a/b c",
-    "/watermarks/metric": "free_mem_rate",
-    "/target_metric": "node_mem_free_bp",
-    "/goal_tuner": "temporal",
-    "/addr_unit": "8",
-}
-NUMBER = "7"
 
-
-def as_this_kernel_has_it(spec: KdamondSpec, features: Features) -> KdamondSpec:
-    """Without what an older kernel lacks."""
-    scheme = spec.schemes[0]
-    has = features.has
-    below = "contexts/0/schemes/0"
-    return replace(
-        spec,
-        context=spec.context
-        if has("contexts/0/monitoring_attrs/probes")
-        else replace(spec.context, attrs=replace(spec.context.attrs, probes=())),
-        schemes=(replace(scheme, dests=scheme.dests if has(f"{below}/dests") else ()),),
-    )
-
-
-def staged(tree: Tree, ledger: Ledger) -> set[str]:
-    """Make one of everything, and return the files that a model of it has."""
+@pytest.fixture
+def known(tree: Tree, ledger: Ledger) -> set[str]:
+    """One of everything is made; gives the files that a model of it has."""
     ledger.write(NR_KDAMONDS, "1")
-    features = Features.probed(tree, directory_of(0))
-    files = mapping.kdamond_files(as_this_kernel_has_it(EVERYTHING, features), features)
-    Staging(tree, directory_of(0)).stage(files)
-    known = set(files)
-    if f"{OLD_FILTERS}/0/type" not in known:
-        tree.write(f"{directory_of(0)}/{OLD_FILTERS}/nr_filters", "1")
-        prefix = "contexts/0/schemes/0/ops_filters/0/"
-        names = [path.removeprefix(prefix) for path in known if path.startswith(prefix)]
-        known |= {f"{OLD_FILTERS}/0/{name}" for name in names}
-    return known
+    return made(tree)
 
 
-def found_files() -> set[str]:
-    return {str(path.relative_to(KDAMOND)) for path in KDAMOND.rglob("*") if path.is_file()}
+def test_no_file_is_unknown_and_none_is_missing(known: set[str]) -> None:
+    assert files_there() - READ_ONLY - {"state"} == known
+    assert writable_files() == known | {"state"}
 
 
-def test_no_file_is_unknown_and_none_is_missing(tree: Tree, ledger: Ledger) -> None:
-    known = staged(tree, ledger)
-    files = found_files()
-    assert files - READ_ONLY - {"state"} == known
-    writable = {path for path in files if (KDAMOND / path).stat().st_mode & 0o200}
-    assert writable == known | {"state"}
-
-
-def test_every_file_takes_a_value_and_gives_it_back(tree: Tree, ledger: Ledger) -> None:
-    known = staged(tree, ledger)
-    leaves = {path for path in known if path.rpartition("/")[2] not in COUNTERS}
-    for path in leaves:
-        full = f"{directory_of(0)}/{path}"
-        text = next((word for end, word in WORDS.items() if path.endswith(end)), NUMBER)
-        feature = word_feature(path, text)
-        assert tree.read(full) != text, path
-        try:
-            tree.write(full, text)
-        except KernelRejectedError:
-            assert feature is not None, path
-            continue
-        assert tree.read(full) == text, path
-    counters = sorted(known - leaves, key=lambda path: -path.count("/"))
-    for path in counters:
-        full = f"{directory_of(0)}/{path}"
-        count = "0" if path.endswith("nr_contexts") else "2"
-        tree.write(full, count)
-        assert tree.read(full) == count, path
-    assert len(leaves) > 60
-    print(f"{len(known)} files written and read back")
+def test_every_file_takes_a_value_and_gives_it_back(tree: Tree, known: set[str]) -> None:
+    outcomes = dict(written(tree, known))
+    refused = {path for path, outcome in outcomes.items() if outcome == "refused"}
+    assert [path for path in refused if word_feature(path, word_for(path)) is None] == []
+    assert {path for path, outcome in outcomes.items() if outcome == "taken"} == known - refused
+    assert len(known) > 70
+    print(f"{len(known) - len(refused)} files written and read back")
 
 
 RICH = KdamondSpec(
@@ -254,8 +172,8 @@ def test_a_model_comes_back_from_the_kernels_files(
     assert damon.read() == (spec,)
 
 
-def test_the_table_says_what_this_kernel_has(tree: Tree, ledger: Ledger) -> None:
-    staged(tree, ledger)
+@pytest.mark.usefixtures("known")
+def test_the_table_says_what_this_kernel_has(tree: Tree) -> None:
     statuses = feature_statuses(tree)
     release = os.uname().release
     wrong = [s for s in statuses if s.is_expected and s.presence is Presence.ABSENT]
