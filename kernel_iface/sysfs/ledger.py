@@ -24,7 +24,6 @@ from damon_tuner.kernel_iface.sysfs.records import (
     Entry,
     Record,
     Written,
-    boot_id,
     this_process,
 )
 from damon_tuner.kernel_iface.sysfs.slow_write import SlowWrite
@@ -196,7 +195,7 @@ def refuse_leftover(tree: Tree, folder: Path) -> None:
     if written is None or (not written.entries and not written.damaged):
         return
     owner = written.owner
-    if owner is not None and owner.boot_id != boot_id(tree):
+    if owner is not None and owner.booted_since(tree):
         return
     if owner is not None and owner.is_alive(tree):
         raise DamonBusyError(

@@ -31,6 +31,11 @@ class Owner:
     start_ticks: int
     version: str = __version__
 
+    def booted_since(self, tree: Tree) -> bool:
+        """Tell whether the host has booted since; where nobody can tell, it has not."""
+        now = boot_id(tree)
+        return bool(now and self.boot_id) and now != self.boot_id
+
     def is_alive(self, tree: Tree) -> bool:
         """Tell whether that process still runs, and is not the one that asks."""
         return self.pid != os.getpid() and start_ticks(tree, self.pid) == self.start_ticks

@@ -18,7 +18,7 @@ from damon_tuner.kernel_iface.sysfs.kernel import Kernel
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.lock import take_lock
 from damon_tuner.kernel_iface.sysfs.put_back import Fate, Outcome
-from damon_tuner.kernel_iface.sysfs.records import Written, boot_id
+from damon_tuner.kernel_iface.sysfs.records import Written
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 from damon_tuner.kernel_iface.tracing.instance import leftover, remove_leftover
 
@@ -108,7 +108,7 @@ def restore(
 
 
 def _restore(tree: Tree, folder: Path, written: Written, dry_run: bool) -> Restored:
-    if written.owner is not None and written.owner.boot_id != boot_id(tree):
+    if written.owner is not None and written.owner.booted_since(tree):
         if not dry_run:
             discard_journal(folder)
         return Restored((), _REBOOTED, dry_run=dry_run)

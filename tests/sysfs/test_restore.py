@@ -407,3 +407,18 @@ def test_records_of_a_journal_by_hand(kernel: FakeKernel, folder: Path) -> None:
         written.add(record)
     assert [o.path for o in restore(kernel, folder).outcomes] == ["sys/x"]
     assert kernel.files["sys/x"] == "0"
+
+
+@pytest.mark.parametrize("hidden", [None, ""], ids=["absent", "empty"])
+def test_a_host_that_does_not_tell_its_boot_is_put_back(
+    kernel: FakeKernel, folder: Path, make: MakeHost, hidden: str | None
+) -> None:
+    """A container without this file must not throw away the way back."""
+    found = killed_while_running(kernel, make)
+    del kernel.files[BOOT_ID]
+    if hidden is not None:
+        kernel.files[BOOT_ID] = hidden
+    with pytest.raises(LeftoverError):
+        make().start([PAGEOUT])
+    assert restore(kernel, folder).status == 0
+    assert kernel.sysfs == found

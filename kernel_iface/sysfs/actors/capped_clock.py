@@ -59,8 +59,8 @@ class CappedClock:
 
     def put_back(self) -> None:
         """Set the cap that was found; raises ``NotRestoredError``."""
-        self._ours = self._original
         self._ledger.put_back(self.path)
+        self._ours = self._original
 
     def _wanted(self, permille: int) -> int:
         most = min(self._steps[-1] * permille // 1_000, self._original)

@@ -251,3 +251,18 @@ def test_only_root_caps_clocks(kernel: MemoryKernel, clocks: MemoryClocks) -> No
 def test_senseless_requests_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError):
         replace(HALF, **wrong)
+
+
+def test_a_cap_that_could_not_be_raised_is_raised_later(
+    kernel: MemoryKernel, clocks: MemoryClocks, run: Run
+) -> None:
+    add_die(kernel)
+    run(clocks, 10, 1)
+    assert kernel.files[f"{DIE}/max_freq_khz"] == "1200000"
+    kernel.write_faults.append(Fault("max_freq_khz", failure(errno.EIO), text="2400000"))
+    clocks.apply(replace(HALF, cap_permille=1_000))
+    run(clocks, 1, 1)
+    assert kernel.files[f"{DIE}/max_freq_khz"] == "1200000"
+    run(clocks, 60, 1)
+    assert kernel.files[f"{DIE}/max_freq_khz"] == "2400000"
+    assert "somebody else" not in clocks.stats.last_failure
