@@ -42,7 +42,8 @@ def read_journal(folder: Path) -> Written | None:
     path = folder / JOURNAL
     with _explained("read", path):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            # Somebody's pipe must not hold us up before it is found out.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except (FileNotFoundError, NotADirectoryError):
             return None
         with os.fdopen(fd, "rb") as file:

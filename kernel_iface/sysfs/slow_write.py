@@ -8,6 +8,7 @@ when its parent is killed meanwhile; until then it keeps the parent's locks.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -50,14 +51,10 @@ class ForkedWrite:
     def cancel(self, wait_s: float) -> int | None:
         """Kill the child; a write that the signal interrupts is ``EINTR``."""
         if self.poll() is None:
-            pidfd = os.pidfd_open(self._pid)
-            try:
-                os.kill(self._pid, signal.SIGKILL)
-                poller = select.poll()
-                poller.register(pidfd, select.POLLIN)
-                poller.poll(wait_s * 1_000)
-            finally:
-                os.close(pidfd)
+            os.kill(self._pid, signal.SIGKILL)
+            # Without a file descriptor left nothing is waited for.
+            with contextlib.suppress(OSError):
+                _wait_for_exit(self._pid, wait_s)
         return self.poll()
 
     def _reap(self) -> None:
@@ -96,6 +93,16 @@ class NotedWrite:
             self._noted = True
             self._note(result)
         return result
+
+
+def _wait_for_exit(pid: int, wait_s: float) -> None:
+    pidfd = os.pidfd_open(pid)
+    try:
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.poll(wait_s * 1_000)
+    finally:
+        os.close(pidfd)
 
 
 def _write_and_exit(fd: int, text: bytes, timeout_s: float) -> NoReturn:

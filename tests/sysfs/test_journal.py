@@ -7,6 +7,8 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -264,6 +266,21 @@ def test_a_link_is_not_followed(folder: Path) -> None:
     (folder / JOURNAL).symlink_to("/etc/passwd")
     with pytest.raises(JournalError):
         read_journal(folder)
+
+
+def test_a_pipe_of_somebody_else_holds_nobody_up(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    os.mkfifo(folder / JOURNAL)
+    (folder / JOURNAL).chmod(0o666)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from damon_tuner.kernel_iface.sysfs.journal import read_journal\n"
+        "read_journal(Path(sys.argv[1]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder], timeout=30, capture_output=True, text=True
+    )
+    assert "JournalError" in done.stderr and "somebody else" in done.stderr
 
 
 def test_a_folder_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

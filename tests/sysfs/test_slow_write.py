@@ -76,6 +76,19 @@ def test_a_blocked_write_is_cancelled(tree: Tree, full_pipe: str) -> None:
     assert write.poll() == errno.EINTR
 
 
+def test_a_write_is_cancelled_without_a_file_descriptor_left(
+    tree: Tree, full_pipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = tree.start_write(full_pipe, "x", PATIENCE_S)
+
+    def none_left(pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "pidfd_open", none_left)
+    assert write.cancel(PATIENCE_S) in (None, errno.EINTR)
+    assert ended(write) == errno.EINTR
+
+
 def test_a_result_that_somebody_else_took_is_unknown(tree: Tree) -> None:
     write = tree.start_write("state", "offline", PATIENCE_S)
     os.waitpid(-1, 0)
