@@ -67,14 +67,6 @@ def _difference(tree: Tree, ours: Claim) -> str | None:
     return None
 
 
-def stopped(tree: Tree, ours: Claim) -> int | None:
-    """Return the first claimed worker that does not run any more; None when all run."""
-    for index, thread in enumerate(ours.threads):
-        if thread is not None and _thread(tree, index) is None:
-            return index
-    return None
-
-
 def _count(tree: Tree) -> int:
     return whole(tree.read(NR_KDAMONDS), NR_KDAMONDS)
 

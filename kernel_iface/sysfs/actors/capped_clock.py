@@ -90,7 +90,9 @@ class CappedClock:
 def capped_clocks(tree: Tree, ledger: Ledger) -> tuple[CappedClock, ...]:
     """Find the clocks of memory, each once; raises what ``Tree`` and ``clocks`` raise."""
     found = clocks(tree)
-    domains = _of_memory(tree, [clock for clock in found if clock.kind == "uncore"])
+    # A die that is switched off may tell a highest frequency of 0.
+    working = [c for c in found if c.kind == "uncore" and c.lowest_khz <= c.highest_khz]
+    domains = _of_memory(tree, working)
     uncore = [
         CappedClock(
             tree,

@@ -266,3 +266,14 @@ def test_a_cap_that_could_not_be_raised_is_raised_later(
     run(clocks, 60, 1)
     assert kernel.files[f"{DIE}/max_freq_khz"] == "2400000"
     assert "somebody else" not in clocks.stats.last_failure
+
+
+def test_a_die_without_a_highest_frequency_is_left_alone(
+    kernel: MemoryKernel, clocks: MemoryClocks, run: Run
+) -> None:
+    off = f"{UNCORE}/package_01_die_00"
+    add_die(kernel)
+    add_die(kernel, off, initial_max_freq_khz=0)
+    run(clocks, 10, 1)
+    assert kernel.files[f"{DIE}/max_freq_khz"] == "1200000"
+    assert kernel.files[f"{off}/max_freq_khz"] == "2400000"
