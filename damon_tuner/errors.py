@@ -63,3 +63,7 @@ class RecordingError(TunerError):
 
 class GuestError(TunerError):
     """The emulated kernel could not be prepared, booted, or did not return."""
+
+
+class GuestDiedError(GuestError):
+    """The emulated kernel ended before its command did."""

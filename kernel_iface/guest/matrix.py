@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from damon_tuner.errors import GuestError
+from damon_tuner.errors import GuestDiedError, GuestError
 from damon_tuner.kernel_iface.guest.packages import offered
 from damon_tuner.kernel_iface.guest.runner import run_in_guest
 from damon_tuner.kernel_iface.guest.spec import GuestSpec
@@ -20,6 +20,7 @@ SERIES = ("6.12", "6.17", "6.18", "7.0", "7.1", "7.2", "7.3")
 
 _JUNIT = "junit.xml"
 _TIMEOUT_S = 1500.0
+_MAX_DEATHS = 2
 
 
 def suite_guest(series: str) -> GuestSpec:
@@ -74,8 +75,23 @@ def run_suite(
 ) -> SuiteResult:
     """Run ``tests/kernel`` on the newest kernel of ``series``; ``select`` goes to pytest.
 
-    Raises ``GuestError`` when the kernel cannot be had, or the guest dies.
+    A guest that dies is booted again: the emulator, translating on several threads, now and then
+    breaks a kernel that patches itself, and a kernel that the tests break dies every time.
+
+    Raises ``GuestError`` when the kernel cannot be had, or the guest keeps dying.
     """
+    for _ in range(_MAX_DEATHS):
+        try:
+            return _run_once(series, out_dir, echo, select)
+        except GuestDiedError as error:
+            if echo is not None:
+                echo(f"{error}\nbooting again")
+    return _run_once(series, out_dir, echo, select)
+
+
+def _run_once(
+    series: str, out_dir: Path, echo: Callable[[str], None] | None, select: Sequence[str]
+) -> SuiteResult:
     pytest = ["python", "-m", "pytest", "tests/kernel", "-m", "kernel", "-v", *select]
     result = run_in_guest(
         ["sh", "-c", f'exec "$@" --junit-xml "$DAMON_TUNER_OUT/{_JUNIT}"', "sh", *pytest],

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from damon_tuner.errors import GuestError
+from damon_tuner.errors import GuestDiedError, GuestError
 from damon_tuner.kernel_iface.guest.emulator import GuestFiles, ensure_emulator
 from damon_tuner.kernel_iface.guest.image import copy_base
 from damon_tuner.kernel_iface.guest.machine import run_machine, signals_unwind
@@ -82,7 +82,7 @@ def _run(
             break
         # before the command has run, starting again changes nothing that it could see
         if session.ready or boots == _MAX_BOOTS:
-            raise GuestError(f"the emulator broke the kernel {session.stage}: run it again")
+            raise GuestDiedError(f"the emulator broke the kernel {session.stage}: run it again")
     outcome, out_dir = session.outcome(), files.console_log.parent
     _unpack(files.results, outcome.results_sha256, out_dir)
     return GuestResult(
@@ -114,7 +114,8 @@ def _console_in_errors(console_log: Path) -> Iterator[None]:
     except GuestError as error:
         lines = console_log.read_text(errors="replace").splitlines()[-_SHOWN_CONSOLE_LINES:]
         shown = "".join(f"\n  {line.rstrip()}" for line in lines) or " (it is empty)"
-        raise GuestError(f"{error}; the end of its console, {console_log}:{shown}") from None
+        told = f"{error}; the end of its console, {console_log}:{shown}"
+        raise type(error)(told) from None
 
 
 def _unpack(results: Path, sha256: str, out_dir: Path) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from damon_tuner.errors import GuestError
+from damon_tuner.errors import GuestDiedError, GuestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Session:
         return "while it sent its files back"
 
     def outcome(self) -> Outcome:
-        """Return what the guest told; raises ``GuestError`` if it died before the end."""
+        """Return what the guest told; raises ``GuestDiedError`` if it died before the end."""
         if self._ready_at is None or self._exit_status is None or not self.finished:
-            raise GuestError(f"the guest died {self.stage}")
+            raise GuestDiedError(f"the guest died {self.stage}")
         return Outcome(
             self._kernel_version, self._ready_at, self._exit_status, self._results_sha256
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from damon_tuner.errors import GuestError
+from damon_tuner.errors import GuestDiedError, GuestError
 from damon_tuner.kernel_iface.guest import matrix
 from damon_tuner.kernel_iface.guest.matrix import SuiteResult, read_junit
 
@@ -43,6 +43,28 @@ def test_a_kernel_that_is_not_there_is_said(
     )
     assert matrix.main(["--series", "9.9", "7.3"]) == status
     assert "not found: 9.9" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("deaths", "ok"), [(0, True), (2, True), (3, False)])
+def test_a_guest_that_dies_is_booted_again(
+    deaths: int, ok: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    told: list[str] = []
+
+    def run(*arguments: object) -> SuiteResult:
+        runs.append(len(runs))
+        if len(runs) <= deaths:
+            raise GuestDiedError("the guest died")
+        return SuiteResult("7.3", "7.3.4", 2)
+
+    monkeypatch.setattr(matrix, "_run_once", run)
+    if ok:
+        assert matrix.run_suite("7.3", tmp_path, told.append).ok
+        assert len(told) == deaths
+    else:
+        with pytest.raises(GuestDiedError):
+            matrix.run_suite("7.3", tmp_path, told.append)
 
 
 def test_a_guest_that_dies_is_a_failure(

@@ -226,6 +226,7 @@ def test_the_ledger_alone_brings_them_back(
     assert ledger.changes == ()
 
 
+@pytest.mark.slow
 def test_the_emptiest_block_goes_first(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:
@@ -241,6 +242,7 @@ def test_the_emptiest_block_goes_first(
     actor.release()
 
 
+@pytest.mark.slow
 def test_a_block_that_cannot_be_emptied_is_given_up_in_time(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:
@@ -269,6 +271,7 @@ def test_a_block_on_its_way_out_is_called_back(
     assert ledger.changes == ()
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_began_ends_by_itself(
     movable: list[MemoryBlock], hold: Holder
 ) -> None:
@@ -309,6 +312,7 @@ def current() -> int:
     return int((CGROUP / "memory.current").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protection", ["floor", "memory.low"])
 def test_reclaim_goes_down_to_the_floor(tree: Tree, group: int, protection: str) -> None:
     floor_bytes = 64 * MIB

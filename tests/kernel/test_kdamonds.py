@@ -127,6 +127,7 @@ def test_a_refused_value_is_named_and_what_runs_runs_on(
     until(lambda: damon.stats(0)[0].nr_tried > tried)
 
 
+@pytest.mark.slow
 def test_goals_are_taken_without_a_commit(damon: Damon) -> None:
     def fed(value: int) -> KdamondSpec:
         quota = Quota(

@@ -133,6 +133,7 @@ def _huge_bytes() -> list[int]:
     return [node.anon_huge_bytes or 0 for node in nodes(TREE)]
 
 
+@pytest.mark.slow
 def test_a_group_that_has_too_little_memory_waits_for_it() -> None:
     GROUP.mkdir()
     try:
@@ -200,6 +201,7 @@ def test_nodes_and_their_tiers() -> None:
         assert [node.number for node in found] == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SLOW_BYTES, reason="one node of memory")
 def test_a_migration_shows_on_both_nodes(area: mmap.mmap) -> None:
     area[:] = os.urandom(len(area))

@@ -70,6 +70,7 @@ def restored() -> Iterator[None]:
     assert damon_settings() == before
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_are_restored(tenant: int) -> None:
     kills = list(kill_all(tenant, 5, random.Random(7)))
     assert [kill for kill in kills if not kill.restored] == []
@@ -115,6 +116,7 @@ def seconds_until_it_stops(most_s: float) -> float:
     return float("inf")
 
 
+@pytest.mark.slow
 @needs_leases
 def test_the_schemes_of_a_dead_tuner_stop_within_the_lease(tenant: int) -> None:
     killed_owner(Context(pid=tenant, attrs=FINE), COLD, 8.0)
@@ -124,6 +126,7 @@ def test_the_schemes_of_a_dead_tuner_stop_within_the_lease(tenant: int) -> None:
     assert stopped_s <= 2 * LEASE_S
 
 
+@pytest.mark.slow
 @needs_leases
 def test_a_scheme_whose_quota_is_always_full_stops_after_a_pass() -> None:
     start = next(start for start, end in system_ram(Tree(LocalKernel())) if end > 1 << 30)
@@ -140,6 +143,7 @@ def test_a_scheme_whose_quota_is_always_full_stops_after_a_pass() -> None:
     assert stopped_s <= 2 * (LEASE_S + 2 * PASS_S)
 
 
+@pytest.mark.slow
 def test_a_kdamond_that_somebody_else_restarts_is_left_alone(tenant: int) -> None:
     host = SysfsHost(Context(pid=tenant, attrs=FINE))
     host.start([COLD])

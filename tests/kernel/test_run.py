@@ -39,6 +39,7 @@ def _run(pid: int, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_idle_memory_is_paged_out_and_everything_put_back(idler: subprocess.Popen[str]) -> None:
     before = damon_settings()
     options = ("--static", "pageout_5s", "--interval", "1", "--duration", "60", "--json")
@@ -56,6 +57,7 @@ def test_idle_memory_is_paged_out_and_everything_put_back(idler: subprocess.Pope
     assert damon_settings() == before
 
 
+@pytest.mark.slow
 def test_schemes_of_a_killed_run_would_stop_by_themselves(
     idler: subprocess.Popen[str],
 ) -> None:
@@ -78,6 +80,7 @@ def test_schemes_of_a_killed_run_would_stop_by_themselves(
     assert damon_settings() == before
 
 
+@pytest.mark.slow
 def test_the_shipped_policy_takes_decisions(idler: subprocess.Popen[str]) -> None:
     before = damon_settings()
     with _run(idler.pid, "--interval", "1", "--duration", "15", "--json") as run:
@@ -123,6 +126,7 @@ def test_without_permission_it_says_so_in_one_line(idler: subprocess.Popen[str])
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_leaves_is_restored(idler: subprocess.Popen[str]) -> None:
     before = damon_settings()
     options = ("--static", "pageout_5s", "--interval", "1", "--swap-in-us", "60")
@@ -152,6 +156,7 @@ def _restore(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_two_runs_exclude_each_other(idler: subprocess.Popen[str]) -> None:
     with _run(idler.pid, "--static", "pageout_30s", "--interval", "1") as first:
         assert first.stdout is not None

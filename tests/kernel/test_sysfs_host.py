@@ -185,6 +185,7 @@ def test_regions_are_in_order_and_cover_the_mapping(tenant: Tenant) -> None:
     assert all(region.nr_accesses <= 20 for region in regions)
 
 
+@pytest.mark.slow
 def test_pageout_moves_idle_memory_to_swap_and_the_tenant_goes_on(tenant: Tenant) -> None:
     with started(Context(pid=tenant.pid), PAGEOUT) as host:
         before = host.snapshot()
