@@ -139,7 +139,7 @@ def word_for(path: str) -> str:
     """What a file of the kdamond is to take; none of them holds it from the beginning."""
     name = path.rpartition("/")[2]
     if name in COUNTERS:
-        return "0" if name == "nr_contexts" else "2"
+        return "0" if name == "nr_contexts" else "3"
     return next((word for end, word in _WORDS.items() if path.endswith(end)), _NUMBER)
 
 
