@@ -83,7 +83,7 @@ def test_every_file_takes_a_value_and_gives_it_back(tree: Tree, known: set[str])
     refused = {path for path, outcome in outcomes.items() if outcome == "refused"}
     assert [path for path in refused if word_feature(path, word_for(path)) is None] == []
     assert {path for path, outcome in outcomes.items() if outcome == "taken"} == known - refused
-    assert len(known) > 70
+    assert len(known) >= 50
     print(f"{len(known) - len(refused)} files written and read back")
 
 
