@@ -255,6 +255,7 @@ def test_a_block_that_cannot_be_emptied_is_given_up_in_time(
     actor.release()
 
 
+@pytest.mark.slow
 def test_a_block_on_its_way_out_is_called_back(
     tree: Tree, ledger: Ledger, movable: list[MemoryBlock], hold: Holder
 ) -> None:

@@ -69,11 +69,19 @@ def test_a_block_of_movable_memory_goes_offline_and_comes_back() -> None:
     assert {node.name for block in blocks for node in block.glob("node*")} == (
         {"node0", "node1"} if with_slow else {"node0"}
     )
-    state = blocks[-1] / "state"
-    state.write_text("offline")
+    state = next(block / "state" for block in blocks if _goes_offline(block / "state"))
     assert state.read_text() == "offline\n"
     state.write_text("online_movable")
     assert state.read_text() == "online\n"
+
+
+def _goes_offline(state: Path) -> bool:
+    """Take a block offline, unless what lies in it cannot be moved."""
+    try:
+        state.write_text("offline")
+    except OSError:
+        return False
+    return True
 
 
 def test_the_project_needs_no_numpy_here() -> None:
