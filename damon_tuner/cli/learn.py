@@ -1,0 +1,160 @@
+"""Commands that make and compare policies: tune, train, evaluate, export."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from damon_tuner.cli.options import (
+    PRETRAINED,
+    Commands,
+    add_comparison_options,
+    add_profile_option,
+    command,
+    positive,
+)
+
+if TYPE_CHECKING:
+    from damon_tuner.benchmarks.score import WorkloadSets
+
+
+def add_commands(commands: Commands) -> None:
+    """Add the commands of this family."""
+    _add_tune(commands)
+    _add_train(commands)
+    _add_evaluate(commands)
+    _add_export(commands)
+
+
+def _add_tune(commands: Commands) -> None:
+    parser = command(
+        commands, "tune", "train a policy, compare it with static ones, and write a report"
+    )
+    _add_training_options(parser)
+    add_comparison_options(parser)
+    parser.set_defaults(run=_tune)
+
+
+def _add_train(commands: Commands) -> None:
+    parser = command(commands, "train", "train a policy in the simulator and export it")
+    _add_training_options(parser)
+    parser.set_defaults(run=_train)
+
+
+def _add_evaluate(commands: Commands) -> None:
+    parser = command(
+        commands, "evaluate", "compare a policy with the static ones, on seeds not trained on"
+    )
+    parser.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
+    add_comparison_options(parser)
+    parser.add_argument(
+        "--workload",
+        type=Path,
+        action="append",
+        help="compare on this workload file instead of the bundled ones; may be repeated",
+    )
+    add_profile_option(parser)
+    parser.add_argument("--json", action="store_true", help="print every episode as a JSON line")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_export(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "export",
+        "make a policy file from a training run",
+        "A run holds pickles of the training libraries: export only runs that you trust.",
+    )
+    parser.add_argument("training_run", type=Path, help="the folder that train wrote, out/run")
+    parser.add_argument("policy", type=Path, help="the policy file to write")
+    parser.set_defaults(run=_export)
+
+
+def _add_training_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    parser.add_argument("--steps", type=positive, help="control intervals to train for")
+    parser.add_argument("--seed", type=int, default=0, help="determines the trained weights")
+    parser.add_argument(
+        "--workload",
+        type=Path,
+        action="append",
+        help="train on this workload file instead of the bundled families; may be repeated",
+    )
+    add_profile_option(parser)
+
+
+def _tune(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.report import write_report
+    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.training.run import train_and_save
+
+    sets = _sets(args)
+    trained = train_and_save(args.out, args.steps, args.seed, sets["held_out_seeds"])
+    comparison = run_score(
+        trained.policy.network(),
+        budget=args.budget,
+        seeds=args.seeds,
+        sets=sets,
+        nr_threads=args.threads,
+    )
+    print_table(comparison)
+    report = args.out / "report.html"
+    write_report(report, comparison, trained.curve, trained.policy)
+    print(f"\npolicy {trained.path}\nreport {report}")
+
+
+def _train(args: argparse.Namespace) -> None:
+    from damon_tuner.training.run import train_and_save
+
+    train_and_save(args.out, args.steps, args.seed, _sets(args)["held_out_seeds"])
+
+
+def _sets(args: argparse.Namespace) -> WorkloadSets:
+    """What to train on, by the name it has when it is compared on, and what is held out."""
+    from damon_tuner.benchmarks.score import bundled_sets, workload_file_sets
+    from damon_tuner.envs.workload_file import load_workloads
+
+    sets = workload_file_sets(load_workloads(args.workload)) if args.workload else bundled_sets()
+    return _on_profile(sets, args.profile)
+
+
+def _on_profile(sets: WorkloadSets, name: str | None) -> WorkloadSets:
+    from damon_tuner.envs.profile_file import find_profile
+
+    if name is None:
+        return sets
+    profile = find_profile(name)
+    return {key: [workload.on(profile) for workload in loads] for key, loads in sets.items()}
+
+
+def _evaluate(args: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    from damon_tuner.benchmarks.score import bundled_sets, print_table, run_score
+    from damon_tuner.envs.workload_file import load_workloads
+    from damon_tuner.policies.policy_file import load_policy
+
+    sets: WorkloadSets = bundled_sets()
+    if args.workload:
+        sets = {"workload_files": load_workloads(args.workload)}
+    comparison = run_score(
+        load_policy(args.policy or PRETRAINED).network(),
+        budget=args.budget,
+        seeds=args.seeds,
+        sets=_on_profile(sets, args.profile),
+        nr_threads=args.threads,
+    )
+    if args.json:
+        for result in comparison.results:
+            print(json.dumps(asdict(result)))
+    else:
+        print_table(comparison)
+
+
+def _export(args: argparse.Namespace) -> None:
+    from damon_tuner.training.run import export_run
+
+    export_run(args.training_run, args.policy)
+    print(args.policy)
