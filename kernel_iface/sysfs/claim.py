@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 from damon_tuner.kernel_iface.sysfs.observe.table import whole
 from damon_tuner.kernel_iface.sysfs.occupants import ADMIN, NR_KDAMONDS
@@ -18,6 +19,9 @@ _FRAME_FILES = ("operations", "monitoring_attrs/nr_regions/min", "monitoring_att
 
 
 _NO_PID = "-1"
+
+ANY_FRAME = ""
+"""The frame of kdamonds that are about to be told what to monitor."""
 
 
 def is_kdamond_state(path: str) -> bool:
@@ -35,14 +39,15 @@ def claim(tree: Tree) -> Claim:
     return settled(lambda: _claim(tree), "DAMON's kdamonds")
 
 
-def taken_over(tree: Tree, ours: Claim) -> str | None:
+def taken_over(tree: Tree, ours: Claim, kdamond: int | None = None) -> str | None:
     """Say how the kdamonds differ from those that were claimed; None when they are ours.
 
     A worker that runs is ours by its thread. Where none of ours runs (it ended with the process
     it watched, or was never seen to run), what they are told to monitor decides. To give them up
-    takes two looks.
+    takes two looks. Where only one ``kdamond`` is asked for, only its worker is looked at.
     """
-    return _difference(tree, ours) and _difference(tree, ours)
+    asked = range(len(ours.threads)) if kdamond is None else (kdamond,)
+    return _difference(tree, ours, asked) and _difference(tree, ours, asked)
 
 
 def _claim(tree: Tree) -> Claim:
@@ -50,19 +55,19 @@ def _claim(tree: Tree) -> Claim:
     return Claim(tuple(_thread(tree, index) for index in range(count)), _frame(tree, count))
 
 
-def _difference(tree: Tree, ours: Claim) -> str | None:
+def _difference(tree: Tree, ours: Claim, asked: Iterable[int]) -> str | None:
     count = _count(tree)
     if count != len(ours.threads):
         return f"there are {count} kdamonds now, and were {len(ours.threads)}"
     known = False
-    for index, thread in enumerate(ours.threads):
-        running = _thread(tree, index)
+    for index in asked:
+        thread, running = ours.threads[index], _thread(tree, index)
         if running is None:
             continue
         if thread is not None and running != thread:
             return f"kdamond {index} was restarted (pid {running[0]} now, {thread[0]} before)"
         known |= thread is not None
-    if not known and _frame(tree, count) != ours.frame:
+    if not known and ours.frame not in (ANY_FRAME, _frame(tree, count)):
         return "the kdamonds were set up anew"
     return None
 

@@ -32,7 +32,7 @@ class Damon:
         self._tree = tree
         self._ledger = ledger
         self._features: Features | None = None
-        self._kdamonds: tuple[Kdamond, ...] = ()
+        self._kdamonds: list[Kdamond] = []
         self._held_back: dict[int, KdamondSpec] = {}
 
     @property
@@ -44,18 +44,36 @@ class Damon:
 
     def start(self, kdamonds: Sequence[KdamondSpec]) -> None:
         """Take DAMON and run ``kdamonds``; if it fails, the ledger has what there is to undo."""
-        if not kdamonds:
+        self.take(len(kdamonds))
+        for kdamond, spec in zip(self._kdamonds, kdamonds, strict=True):
+            kdamond.start(spec)
+
+    def take(self, count: int) -> None:
+        """Have ``count`` kdamonds that are off; how many there are only stopping can change."""
+        if count < 1:
             raise ValueError("give at least one kdamond")
         # Somebody's kdamonds, were they as many, would be staged over without a word.
         require_unused(self._tree)
-        self._ledger.write(NR_KDAMONDS, str(len(kdamonds)))
-        features = Features.probed(self._tree, directory_of(0))
-        started = tuple(
-            Kdamond(self._tree, self._ledger, features, index) for index in range(len(kdamonds))
-        )
-        for kdamond, spec in zip(started, kdamonds, strict=True):
-            kdamond.start(spec)
-        self._features, self._kdamonds = features, started
+        self._ledger.write(NR_KDAMONDS, str(count))
+        self._features = Features.probed(self._tree, directory_of(0))
+        self._kdamonds = [self._off(index) for index in range(count)]
+
+    def start_one(self, kdamond: int, spec: KdamondSpec) -> None:
+        """Run a kdamond that is off, beside the others; if it fails, it is off."""
+        started = self._kdamonds[kdamond] = self._off(kdamond)
+        # What it is told to monitor tells our kdamonds from others, and changes now.
+        self._ledger.claim_kdamonds(in_change=True)
+        try:
+            started.start(spec)
+        except BaseException:
+            self.stop_one(kdamond)
+            raise
+
+    def stop_one(self, kdamond: int) -> None:
+        """Switch a kdamond off, beside the others; raises ``NotRestoredError``."""
+        self._held_back.pop(kdamond, None)
+        self._at(kdamond).stop()
+        self._kdamonds[kdamond] = self._off(kdamond)
 
     def apply(
         self, kdamonds: Sequence[KdamondSpec], *, is_urgent: bool = False
@@ -89,6 +107,17 @@ class Damon:
         }
         return tuple(done)
 
+    def apply_one(self, kdamond: int, spec: KdamondSpec, *, is_urgent: bool = False) -> Applied:
+        """Do what ``apply`` does, for one kdamond; the others are left as they are."""
+        self._held_back.pop(kdamond, None)
+        before = self._at(kdamond).spec.context
+        applied = self._at(kdamond).apply(spec, is_urgent=is_urgent)
+        if applied.effort is Effort.HELD_BACK:
+            self._held_back[kdamond] = spec
+        elif before != spec.context:
+            self._ledger.claim_kdamonds()
+        return applied
+
     def flush(self) -> int | None:
         """Bring what was held back and is due; return when the next of it will be (``now_us``).
 
@@ -108,8 +137,8 @@ class Damon:
                 next_us.append(applied.due_us)
         return min(next_us, default=None)
 
-    def require_ours(self, *, with_schemes: bool = False) -> None:
-        """Check that the kdamonds are those that were started here; a few reads each.
+    def require_ours(self, kdamond: int | None = None, *, with_schemes: bool = False) -> None:
+        """Check that the kdamonds, or one of them, are as started here; a few reads each.
 
         With ``with_schemes``, what matters most of each scheme must also be as it was staged:
         whatever somebody else has staged, the next commit would put in force.
@@ -118,9 +147,10 @@ class Damon:
             TakenOverError: they are somebody else's now; says what differs.
         """
         claimed = self._ledger.claimed
-        other = None if claimed is None else taken_over(self._tree, claimed)
+        other = None if claimed is None else taken_over(self._tree, claimed, kdamond)
         if other is None and with_schemes:
-            other = next(filter(None, (kdamond.differing() for kdamond in self._kdamonds)), None)
+            asked = self._kdamonds if kdamond is None else [self._at(kdamond)]
+            other = next(filter(None, (each.differing() for each in asked)), None)
         if other is not None:
             raise TakenOverError(
                 f"somebody else has changed DAMON ({other}): it is left alone; "
@@ -155,6 +185,9 @@ class Damon:
     def tuned_intervals(self, kdamond: int) -> Intervals:
         """Return the intervals in force; where they tune themselves, as they are now."""
         return self._at(kdamond).tuned_intervals()
+
+    def _off(self, index: int) -> Kdamond:
+        return Kdamond(self._tree, self._ledger, self.features, index)
 
     def _reader(self, directory: str) -> Read:
         return lambda path: self._tree.read_if_present(f"{directory}/{path}")

@@ -84,6 +84,10 @@ class Kdamond:
             raise self._rejected(error, spec, files, written) from error
         self._spec, self._files = spec, files
 
+    def stop(self) -> None:
+        """Switch the worker off, if it is on; raises ``NotRestoredError``."""
+        self._ledger.put_back(f"{self._directory}/state")
+
     def apply(self, spec: KdamondSpec, *, is_urgent: bool = False) -> Applied:
         """Come to ``spec`` with the fewest writes, or leave what runs as it is.
 

@@ -14,7 +14,7 @@ from damon_tuner.errors import (
     TakenOverError,
     TunerError,
 )
-from damon_tuner.kernel_iface.sysfs.claim import claim, is_kdamond_state
+from damon_tuner.kernel_iface.sysfs.claim import ANY_FRAME, claim, is_kdamond_state
 from damon_tuner.kernel_iface.sysfs.journal import STATE_DIR, Journal, read_journal
 from damon_tuner.kernel_iface.sysfs.put_back import Fate, Outcome, put_back
 from damon_tuner.kernel_iface.sysfs.records import (
@@ -89,9 +89,14 @@ class Ledger:
         self._noted(path, text, undo)
         return self._tree.start_write(path, text, timeout_s)
 
-    def claim_kdamonds(self) -> None:
-        """Remember what tells the kdamonds, as they are now, from anybody else's."""
-        self._note(claim(self._tree))
+    def claim_kdamonds(self, *, in_change: bool = False) -> None:
+        """Remember what tells the kdamonds, as they are now, from anybody else's.
+
+        While what they are told to monitor is ``in_change``, only their number and those that
+        run tell.
+        """
+        claimed = claim(self._tree)
+        self._note(replace(claimed, frame=ANY_FRAME) if in_change else claimed)
 
     def put_back(self, path: str) -> None:
         """Put one file back; raises what ``restore`` raises."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Literal, Protocol
 
 from damon_tuner.errors import KernelRejectedError, TunerError
@@ -17,7 +17,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
-from damon_tuner.kernel_iface.tracing import Aggregation, AggregationReader, TraceInstance
+from damon_tuner.kernel_iface.tracing import Aggregation, AggregationReader, Tap
 from damon_tuner.kernel_iface.tracing.aggregations import EVENT
 
 RegionsBy = Literal["auto", "trace", "files"]
@@ -27,27 +27,22 @@ RegionsBy = Literal["auto", "trace", "files"]
 # comes last, so that the other schemes have the indices that their owner gave them.
 OBSERVER = Scheme(Action.STAT, AccessPattern())
 
-# What one region takes in a trace buffer, and how many aggregations are to fit.
-_EVENT_BYTES = 80
-_BUFFERED_AGGREGATIONS = 2
-_LEAST_BUFFER_BYTES = 128 << 10
-
 _LATE_S = 1.0
 _POLLS_PER_AGGREGATION = 10
 _NS_PER_US = 1_000
 
 
 class RegionSource(Protocol):
-    """One way to see the regions of kdamond 0."""
+    """One way to see the regions of a kdamond."""
 
     def with_observer(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         """Return the schemes to run, with what this way needs after them."""
 
-    def open(self, damon: Damon) -> None:
-        """Begin, once DAMON runs."""
+    def open(self, damon: Damon, kdamond: int) -> None:
+        """Begin, once that kdamond runs."""
 
-    def regions(self, damon: Damon, intervals: Intervals) -> tuple[Region, ...]:
-        """Return every region, by address; takes up to one aggregation interval."""
+    def regions(self, intervals: Intervals) -> tuple[Region, ...]:
+        """Return every region, target by target; takes up to one aggregation interval."""
 
     def close(self) -> None:
         """End; may be called any number of times."""
@@ -56,18 +51,25 @@ class RegionSource(Protocol):
 class FileRegions:
     """The regions that a scheme for all of them was tried on: needs that scheme, and waits."""
 
+    def __init__(self) -> None:
+        self._damon: Damon | None = None
+        self._kdamond = 0
+
     def with_observer(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         """Return the schemes, and the observer after them."""
         return (*schemes, OBSERVER)
 
-    def open(self, damon: Damon) -> None:
-        """Nothing to do."""
+    def open(self, damon: Damon, kdamond: int) -> None:
+        """Nothing to prepare."""
+        self._damon, self._kdamond = damon, kdamond
 
-    def regions(self, damon: Damon, intervals: Intervals) -> tuple[Region, ...]:
+    def regions(self, intervals: Intervals) -> tuple[Region, ...]:
         """Let the kernel write every region to files."""
-        if damon.running()[0].schemes[-1:] != (OBSERVER,):
+        if self._damon is None:
+            raise RuntimeError("the files are not open: call open first")
+        if self._damon.running()[self._kdamond].schemes[-1:] != (OBSERVER,):
             raise KernelRejectedError("the schemes were lost in a failed change: apply them again")
-        return damon.regions(0)
+        return self._damon.regions(self._kdamond)
 
     def close(self) -> None:
         """Nothing to do."""
@@ -76,22 +78,25 @@ class FileRegions:
 class TracedRegions:
     """What DAMON reported last: no scheme, no lock, and at most a wait for the first report."""
 
-    def __init__(self, kernel: Kernel, trace: TraceInstance) -> None:
+    def __init__(self, kernel: Kernel, trace: Tap) -> None:
         self._kernel = kernel
         self._trace = trace
+        self._damon: Damon | None = None
+        self._kdamond = 0
         self._reader: AggregationReader | None = None
-        self._newest: Aggregation | None = None
+        self._newest: tuple[Aggregation, ...] = ()
 
     def with_observer(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         """Return the schemes alone."""
         return tuple(schemes)
 
-    def open(self, damon: Damon) -> None:
-        """Begin to read the reports of kdamond 0; the trace records already."""
-        self._reader = AggregationReader(self._trace.format(EVENT), damon.pid(0))
-        self._newest = None
+    def open(self, damon: Damon, kdamond: int) -> None:
+        """Begin to read the reports of that kdamond; the trace records already."""
+        self._damon, self._kdamond = damon, kdamond
+        self._reader = AggregationReader(self._trace.format(EVENT), damon.pid(kdamond))
+        self._newest = ()
 
-    def regions(self, damon: Damon, intervals: Intervals) -> tuple[Region, ...]:
+    def regions(self, intervals: Intervals) -> tuple[Region, ...]:
         """Return the newest report; while DAMON has nothing to report, there are no regions.
 
         It sleeps while watermarks deactivate every scheme, and while it is paused: what it
@@ -100,33 +105,33 @@ class TracedRegions:
         aggregation_s = intervals.aggr_us / 1e6
         patience_us = int((2 * aggregation_s + _LATE_S) * 1e6)
         deadline_us = self._kernel.now_us() + patience_us
-        while (found := self._read(patience_us)) is None and self._kernel.now_us() < deadline_us:
+        while not (found := self._read(patience_us)) and self._kernel.now_us() < deadline_us:
             self._kernel.wait(aggregation_s / _POLLS_PER_AGGREGATION)
-        return () if found is None else found.regions
+        return tuple(chain.from_iterable(each.regions for each in found))
 
     def close(self) -> None:
-        """Remove the trace instance."""
+        """Read the trace no more."""
         self._trace.close()
 
-    def _read(self, patience_us: int) -> Aggregation | None:
-        """Return the newest report that is no older than ``patience_us``."""
-        if self._reader is None:
+    def _read(self, patience_us: int) -> tuple[Aggregation, ...]:
+        """Return the newest reports that are no older than ``patience_us``."""
+        if self._reader is None or self._damon is None:
             raise RuntimeError("the trace is not open: call open first")
-        self._newest = self._reader.latest(self._trace) or self._newest
+        nr_targets = len(self._damon.running()[self._kdamond].context.targets)
+        read = self._reader.latest_of(self._trace, max(nr_targets, 1))
         # The trace has the clock of the kernel's ``now_us``.
-        oldest_us = self._kernel.now_us() - patience_us
-        if self._newest is not None and self._newest.time_ns < oldest_us * _NS_PER_US:
-            self._newest = None
+        oldest_ns = (self._kernel.now_us() - patience_us) * _NS_PER_US
+        self._newest = tuple(e for e in read or self._newest if e.time_ns >= oldest_ns)
         return self._newest
 
 
 def region_source(
-    how: RegionsBy, context: Context, kernel: Kernel, root: Path | None
+    how: RegionsBy, context: Context, kernel: Kernel, tap: Callable[[], Tap] | None
 ) -> RegionSource:
     """Open the way that was asked for; ``auto`` takes the files where there is no trace.
 
-    A kernel that is not this machine's has no ``root``, and no trace. The trace does not show
-    the hits of probes, nor several targets.
+    ``tap`` opens the trace; a kernel that is not this machine's has none. The trace does not
+    show the hits of probes.
 
     Raises:
         TunerError: the trace was asked for and cannot be had.
@@ -134,18 +139,15 @@ def region_source(
     """
     if how == "files":
         return FileRegions()
-    if root is None:
+    if tap is None:
         if how == "trace":
             raise ValueError("only this machine's kernel has a trace: read the files")
         return FileRegions()
-    if how == "auto" and (context.attrs.probes or len(context.targets) > 1):
+    if how == "auto" and context.attrs.probes:
         return FileRegions()
-    needed = context.attrs.max_nr_regions * _EVENT_BYTES * _BUFFERED_AGGREGATIONS
-    trace = TraceInstance([EVENT], buffer_bytes=max(needed, _LEAST_BUFFER_BYTES), root=root)
     try:
-        trace.open()
+        return TracedRegions(kernel, tap())
     except TunerError:
         if how == "trace":
             raise
         return FileRegions()
-    return TracedRegions(kernel, trace)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +32,8 @@ class Tenant(Protocol):
     """A process or the host."""
 
     @property
-    def pid(self) -> int | None:
-        """The process, if it is one."""
+    def pids(self) -> tuple[int, ...]:
+        """Its processes, if it is not the host."""
 
     def require(self) -> None:
         """Check that it is still there; raises ``TargetGoneError``."""
@@ -53,7 +54,7 @@ class ProcessTenant:
         self._status()
 
     @property
-    def pid(self) -> int | None:
+    def pid(self) -> int:
         """The process."""
         return self._pid
 
@@ -104,6 +105,74 @@ class ProcessTenant:
         return sizes
 
 
+class ProcessGroup:
+    """Several processes. Those that exit are counted for what they have spent until then."""
+
+    def __init__(self, tree: Tree, pids: Sequence[int]) -> None:
+        """Take those of ``pids`` that are there; raises ``TargetGoneError`` when none is."""
+        self._tree = tree
+        self._members: dict[int, ProcessTenant] = {}
+        # What each process had spent when it was last looked at, and all of them since the start.
+        self._seen: dict[int, Usage] = {}
+        self._major_faults = self._cpu_time_us = 0
+        self._is_measured = False
+        self.change(pids)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Those that were there when they were last looked at."""
+        return tuple(self._members)
+
+    def change(self, pids: Sequence[int]) -> None:
+        """Be these processes; raises ``TargetGoneError`` when none of them is there."""
+        gone: TargetGoneError | None = None
+        members = {}
+        for pid in pids:
+            try:
+                members[pid] = self._members.get(pid) or ProcessTenant(self._tree, pid)
+            except TargetGoneError as error:
+                gone = error
+        if not members:
+            raise gone or TargetGoneError("there is no process")
+        self._members = members
+        self._seen = {pid: usage for pid, usage in self._seen.items() if pid in members}
+
+    def require(self) -> None:
+        """Drop those that have exited; raises ``TargetGoneError`` when that is all."""
+        self._drop_gone(lambda member: member.require())
+
+    def usage(self, memory: Memory) -> Usage:
+        """Measure them together; raises ``TargetGoneError``."""
+        usages: list[Usage] = []
+        self._drop_gone(lambda member: usages.append(self._counted(member, memory)))
+        self._is_measured = True
+        return Usage(
+            resident_bytes=sum(usage.resident_bytes for usage in usages),
+            swapped_bytes=sum(usage.swapped_bytes for usage in usages),
+            major_faults=self._major_faults,
+            cpu_time_us=self._cpu_time_us,
+        )
+
+    def _counted(self, member: ProcessTenant, memory: Memory) -> Usage:
+        usage = member.usage(memory)
+        # A newcomer has spent all it ever did before it was one of these.
+        before = self._seen.get(member.pid, usage if self._is_measured else Usage(0, 0, 0, 0))
+        self._major_faults += usage.major_faults - before.major_faults
+        self._cpu_time_us += usage.cpu_time_us - before.cpu_time_us
+        self._seen[member.pid] = usage
+        return usage
+
+    def _drop_gone(self, look: Callable[[ProcessTenant], object]) -> None:
+        for pid, member in tuple(self._members.items()):
+            try:
+                look(member)
+            except TargetGoneError:
+                if len(self._members) == 1:
+                    raise
+                del self._members[pid]
+                self._seen.pop(pid, None)
+
+
 class HostTenant:
     """Everything that runs on the host."""
 
@@ -111,9 +180,9 @@ class HostTenant:
         self._tree = tree
 
     @property
-    def pid(self) -> int | None:
-        """No single process."""
-        return None
+    def pids(self) -> tuple[int, ...]:
+        """All of them, and none in particular."""
+        return ()
 
     def require(self) -> None:
         """The host is always there."""

@@ -4,6 +4,7 @@ from damon_tuner.kernel_iface.tracing.aggregations import Aggregation, Aggregati
 from damon_tuner.kernel_iface.tracing.formats import EventFormat, PageLayout
 from damon_tuner.kernel_iface.tracing.instance import TraceInstance
 from damon_tuner.kernel_iface.tracing.pages import Record, records_of
+from damon_tuner.kernel_iface.tracing.shared import SharedTrace, Tap, Trace
 
 __all__ = [
     "Aggregation",
@@ -11,6 +12,9 @@ __all__ = [
     "EventFormat",
     "PageLayout",
     "Record",
+    "SharedTrace",
+    "Tap",
+    "Trace",
     "TraceInstance",
     "records_of",
 ]

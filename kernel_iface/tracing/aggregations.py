@@ -98,6 +98,26 @@ class AggregationReader:
                 return _aggregation(*newest[0])
         return None
 
+    def latest_of(self, trace: TracePages, nr_targets: int) -> tuple[Aggregation, ...]:
+        """Return the newest aggregation of each target recorded since the last call, in order.
+
+        A target that has no regions reports nothing, and is left out.
+        """
+        if nr_targets == 1:
+            newest = self.latest(trace)
+            return () if newest is None else (newest,)
+
+        def decode(page: bytes) -> list[Row]:
+            return rows_of(page, trace.layout, self._decoder)
+
+        found: dict[int, _Complete] = {}
+        for rows, _ in newest_first(trace.pages_by_cpu(), decode):
+            self._target, self._pending = _NO_TARGET, []
+            found = {each[1]: each for each in self._complete(rows) if each[1] < nr_targets}
+            if len(found) == nr_targets:
+                break
+        return tuple(_aggregation(*found[target]) for target in sorted(found))
+
     def _nr_regions(self, rows: Sequence[Row]) -> int:
         """How many rows the newest aggregation takes."""
         return rows[-1][1][_NR_REGIONS] if rows else 1

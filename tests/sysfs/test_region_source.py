@@ -9,6 +9,7 @@ from damon_tuner.kernel_iface.host import (
     Action,
     Context,
     Intervals,
+    KdamondSpec,
     MonitoringAttrs,
     Operations,
     Probe,
@@ -22,6 +23,7 @@ from damon_tuner.kernel_iface.sysfs.region_source import (
     TracedRegions,
     region_source,
 )
+from damon_tuner.kernel_iface.tracing import SharedTrace, Tap
 
 from ..tracing.ring_pages import EVENT, LAYOUT, aggregated, page, record
 from .fake_kernel import PID, FakeKernel
@@ -60,60 +62,66 @@ class FakeTrace:
 
 
 class FakeDamon:
-    """All that the trace asks of DAMON: whose reports to read."""
+    """All that the trace asks of DAMON: whose reports to read, and of how many targets."""
+
+    def __init__(self, nr_targets: int = 1) -> None:
+        self.targets = tuple(Target(pid) for pid in range(1, nr_targets + 1))
 
     def pid(self, kdamond: int) -> int:
-        return 77
+        return 77 + kdamond
+
+    def running(self) -> tuple[KdamondSpec, ...]:
+        return (KdamondSpec(Context(targets=self.targets)),) * 2
 
 
 def traced(kernel: FakeKernel, *reports: tuple[int, list[tuple[int, ...]]]) -> TracedRegions:
-    source = TracedRegions(kernel, FakeTrace(kernel, *reports))
-    source.open(FakeDamon())
+    source = TracedRegions(kernel, SharedTrace(FakeTrace(kernel, *reports)).tap())
+    source.open(FakeDamon(), 0)
     return source
 
 
 def test_the_newest_report_counts_and_costs_no_wait(kernel):
     source = traced(kernel, (0, ROWS), (1, LATER))
     kernel.clock_us = 1
-    assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
+    assert source.regions(INTERVALS) == (Region(*LATER[0]),)
     assert kernel.waits == []
 
 
 def test_a_report_stays_until_there_is_a_newer_one(kernel):
     source = traced(kernel, (0, ROWS), (500_000, LATER))
-    first = source.regions(FakeDamon(), INTERVALS)
-    assert source.regions(FakeDamon(), INTERVALS) == first
+    first = source.regions(INTERVALS)
+    assert source.regions(INTERVALS) == first
     assert kernel.waits == []
     kernel.clock_us = 500_000
-    assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
+    assert source.regions(INTERVALS) == (Region(*LATER[0]),)
 
 
 @pytest.mark.parametrize("seen_before", [True, False])
 def test_what_damon_reported_before_it_fell_asleep_is_not_shown_as_now(kernel, seen_before):
     source = traced(kernel, (0, ROWS))
     if seen_before:
-        assert source.regions(FakeDamon(), INTERVALS)
+        assert source.regions(INTERVALS)
     kernel.clock_us = 60_000_000
-    assert source.regions(FakeDamon(), INTERVALS) == ()
+    assert source.regions(INTERVALS) == ()
 
 
 def test_regions_come_back_when_damon_wakes_up(kernel):
     woken_us = 90_000_000
     source = traced(kernel, (0, ROWS), (woken_us, LATER))
-    source.regions(FakeDamon(), INTERVALS)
+    source.regions(INTERVALS)
     kernel.clock_us = woken_us + 500_000
-    assert source.regions(FakeDamon(), INTERVALS) == (Region(*LATER[0]),)
+    assert source.regions(INTERVALS) == (Region(*LATER[0]),)
 
 
 def test_the_first_report_is_waited_for_and_no_longer(kernel):
     source = traced(kernel, (INTERVALS.aggr_us, ROWS))
-    assert len(source.regions(FakeDamon(), INTERVALS)) == len(ROWS)
+    assert len(source.regions(INTERVALS)) == len(ROWS)
     assert INTERVALS.aggr_us <= kernel.clock_us < 1.2 * INTERVALS.aggr_us
 
 
 def test_while_damon_reports_nothing_there_are_no_regions(kernel):
     source = traced(kernel)
-    assert source.regions(FakeDamon(), INTERVALS) == ()
+    assert source.regions(INTERVALS) == ()
     assert INTERVALS.aggr_us < kernel.clock_us < 2_000_000
 
 
@@ -129,19 +137,43 @@ def test_the_trace_goes_with_the_host(kernel):
     assert trace.is_closed
 
 
-def test_without_trace_files_the_regions_come_from_damons(kernel, tmp_path):
-    assert isinstance(region_source("auto", Context(pid=PID), kernel, tmp_path), FileRegions)
+def no_trace() -> Tap:
+    raise DamonMissingError("this kernel cannot trace DAMON")
+
+
+def test_without_trace_files_the_regions_come_from_damons(kernel):
+    assert isinstance(region_source("auto", Context(pid=PID), kernel, no_trace), FileRegions)
     assert isinstance(region_source("auto", Context(pid=PID), kernel, None), FileRegions)
     with pytest.raises(DamonMissingError, match="cannot trace DAMON"):
-        region_source("trace", Context(pid=PID), kernel, tmp_path)
+        region_source("trace", Context(pid=PID), kernel, no_trace)
     with pytest.raises(ValueError, match="read the files"):
         region_source("trace", Context(pid=PID), kernel, None)
 
 
-@pytest.mark.parametrize(
-    "context", [PROBED, Context(targets=(Target(1), Target(2)))], ids=["probes", "targets"]
-)
-def test_what_the_trace_does_not_show_comes_from_files(kernel, tmp_path, context):
-    # A folder that would do for the trace: it is not even looked at.
-    (tmp_path / "sys/kernel/tracing").mkdir(parents=True)
-    assert isinstance(region_source("auto", context, kernel, tmp_path), FileRegions)
+def test_what_the_trace_does_not_show_comes_from_files(kernel):
+    shared = SharedTrace(FakeTrace(kernel))
+    assert isinstance(region_source("auto", PROBED, kernel, shared.tap), FileRegions)
+    assert isinstance(region_source("auto", Context(pid=PID), kernel, shared.tap), TracedRegions)
+
+
+def test_regions_of_several_processes_come_target_by_target(kernel):
+    payloads = aggregated(ROWS, target=0) + aggregated(LATER, target=1)
+    trace = FakeTrace(kernel)
+    trace.pages_by_cpu = lambda: [[page(1, [record(payload) for payload in payloads])]]
+    source = TracedRegions(kernel, SharedTrace(trace).tap())
+    source.open(FakeDamon(nr_targets=2), 0)
+    assert source.regions(INTERVALS) == tuple(Region(*row) for row in (*ROWS, *LATER))
+
+
+def test_kdamonds_that_share_a_trace_each_get_their_own_reports(kernel):
+    trace = FakeTrace(kernel)
+    shared = SharedTrace(trace)
+    sources = [TracedRegions(kernel, shared.tap()) for _ in range(2)]
+    for kdamond, source in enumerate(sources):
+        source.open(FakeDamon(), kdamond)
+    payloads = aggregated(ROWS, pid=77) + aggregated(LATER, pid=78)
+    trace.pages_by_cpu = lambda: [[page(1, [record(payloads.pop(0))])]] if payloads else []
+    kernel.wait = lambda seconds: None
+    first, second = (source.regions(INTERVALS) for source in sources)
+    assert first == tuple(Region(*row) for row in ROWS)
+    assert second == (Region(*LATER[0]),)
