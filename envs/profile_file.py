@@ -29,8 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from damon_tuner import _core
-from damon_tuner.envs.toml_values import Range, bounds_of, check_keys, nearest, one_line, range_of
+from damon_tuner.envs.toml_values import Range, bounds_of, check_keys, range_of
 from damon_tuner.errors import ProfileFileError
+from damon_tuner.near import nearest, one_line
 
 BUNDLED = Path(__file__).parent / "profiles"
 DEFAULTS = "defaults"

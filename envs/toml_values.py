@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from damon_tuner.near import nearest
 
 Range = tuple[float, float]
 Param = tuple[str, float, float, float, float, bool]
@@ -37,15 +38,3 @@ def range_of(key: str, value: object, bounds: Range) -> Range:
 def bounds_of(params: Iterable[Param]) -> dict[str, Range]:
     """What may be asked for at all, by parameter."""
     return {name: (least, most) for name, _, _, least, most, _ in params}
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """The end of a message: the nearest known name, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-
-
-def one_line(error: BaseException) -> str:
-    """An error's text without line breaks."""
-    return " ".join(str(error).split())

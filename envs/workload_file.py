@@ -35,16 +35,9 @@ from damon_tuner import _core
 from damon_tuner.envs.profile_file import Profile, find_profile
 from damon_tuner.envs.recorded.formats import FORMATS, OPTIONS, load_recording
 from damon_tuner.envs.recorded.recording import Recording
-from damon_tuner.envs.toml_values import (
-    Param,
-    Range,
-    bounds_of,
-    check_keys,
-    nearest,
-    one_line,
-    range_of,
-)
+from damon_tuner.envs.toml_values import Param, Range, bounds_of, check_keys, range_of
 from damon_tuner.errors import RecordingError, WorkloadFileError
+from damon_tuner.near import nearest, one_line
 
 _BUNDLED = Path(__file__).parent / "workloads"
 TRAINING_FAMILIES = ("kv", "scan", "phases", "growth", "idle")
