@@ -70,8 +70,8 @@ class FakeKdamond:
         self.committed[f"{INTERVALS}/sample_us"] = str(sample_us)
         self.committed[f"{INTERVALS}/aggr_us"] = str(aggr_us)
 
-    def watches(self, pid: int) -> bool:
-        return self.committed is not None and self.targets == [str(pid)]
+    def watches_only(self, gone: set[int]) -> bool:
+        return bool(self.committed and self.targets) and {*self.targets} <= {*map(str, gone)}
 
     def _switch_on(self) -> None:
         if self.committed is not None or self.kernel.modules_run():

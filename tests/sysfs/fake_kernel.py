@@ -89,6 +89,7 @@ class FakeKernel:
         self.before_write: Callable[[str, str], None] = lambda path, text: None
         self.locked: set[str] = set()
         self.clock_us = 0
+        self.exited: set[int] = set()
         self.waits: list[tuple[float, int | None]] = []
         self.spawn(PID)
 
@@ -135,19 +136,21 @@ class FakeKernel:
     # What tests do to it.
 
     def spawn(self, pid: int, *, state: str = "S", start: int = 100) -> None:
+        self.exited.discard(pid)
         fields = [state, *"1 1 1 0 -1 0 11 0 12 0 30 20 0 0 20 0 1 0".split(), str(start), "0"]
         self.files[f"proc/{pid}/stat"] = f"{pid} (a) b ( c) {' '.join(fields)}"
         self.files[f"proc/{pid}/status"] = "Name:\t(a) b\nVmRSS:\t    800 kB\nVmSwap:\t  20 kB"
 
     def kill(self, pid: int, *, reaped: bool = True) -> None:
-        """End a process; the kdamond that watches it ends when it is reaped."""
+        """End a process; a kdamond ends when all that it watches is reaped."""
         del self.files[f"proc/{pid}/stat"], self.files[f"proc/{pid}/status"]
         if not reaped:
             self.spawn(pid, state="Z")
             self.files[f"proc/{pid}/status"] = "Name:\tgone"
         else:
+            self.exited.add(pid)
             for kdamond in self.kdamonds:
-                if kdamond.watches(pid):
+                if kdamond.watches_only(self.exited):
                     kdamond.end()
 
     def end_kdamond(self) -> None:
