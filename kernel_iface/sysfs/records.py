@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from damon_tuner import __version__
+from damon_tuner.checked_line import checked_line, read_checked_line
 from damon_tuner.errors import JournalError
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
@@ -152,9 +151,8 @@ def start_ticks(tree: Tree, pid: int) -> int | None:
 
 def encode(record: Record, owner: Owner) -> bytes:
     """Return the line of a record."""
-    content = {"format": FORMAT, "kind": _NAMES[type(record)], **asdict(record), **asdict(owner)}
-    text = _canonical(content)
-    return f'{{"sum":"{_checksum(text)}","record":{text}}}\n'.encode()
+    kind = _NAMES[type(record)]
+    return checked_line({"format": FORMAT, "kind": kind, **asdict(record), **asdict(owner)})
 
 
 def decode(content: bytes) -> Written:
@@ -168,7 +166,7 @@ def decode(content: bytes) -> Written:
     for number, line in enumerate(content.split(b"\n")[:-1], 1):
         try:
             record, owner = _decode_line(line)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             written.damaged.append(number)
             continue
         written.owner = owner
@@ -177,10 +175,7 @@ def decode(content: bytes) -> Written:
 
 
 def _decode_line(line: bytes) -> tuple[Record, Owner]:
-    parsed = json.loads(line)
-    content: dict[str, Any] = parsed["record"]
-    if parsed["sum"] != _checksum(_canonical(content)):
-        raise ValueError("wrong checksum")
+    content = read_checked_line(line)
     if content["format"] != FORMAT:
         raise JournalError(
             f"the journal was written by damon-tuner {content.get('version')}: "
@@ -203,14 +198,6 @@ def _record(content: Mapping[str, Any]) -> Record:
 
 def _picked(content: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return {name: content[name] for name in names}
-
-
-def _canonical(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _pid_and_start(stat: str) -> tuple[int, int]:

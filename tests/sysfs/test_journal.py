@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damon_tuner.checked_line import checked_line, read_checked_line
 from damon_tuner.errors import JournalError, NoPermissionError, TunerError
 from damon_tuner.kernel_iface.sysfs import journal as journal_module
-from damon_tuner.kernel_iface.sysfs import records
 from damon_tuner.kernel_iface.sysfs.journal import JOURNAL, Journal, read_journal, state_dir
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.records import (
@@ -298,11 +297,9 @@ def test_only_the_kernels_files_are_believed(path: str) -> None:
 
 
 def test_another_release_is_named() -> None:
-    line = json.loads(encode(CHANGE, OWNER))
-    content = {**line["record"], "format": 99, "version": "9.9"}
-    text = records._canonical(content)
+    content = read_checked_line(encode(CHANGE, OWNER))
     with pytest.raises(JournalError, match=r"9\.9"):
-        decode(json.dumps({"sum": records._checksum(text), "record": content}).encode() + b"\n")
+        decode(checked_line({**content, "format": 99, "version": "9.9"}))
 
 
 TEXTS = st.text(max_size=20)
