@@ -6,7 +6,7 @@ is ``len(TRUTH_NAMES)``. A row is one tenant of one host; hosts have the same nu
 and their rows follow one another.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 
 # Python can say "buffer" in a type only from 3.12 on.
@@ -136,11 +136,40 @@ class Batch:
     def region_aggregations(self) -> float: ...
 
 class Decider:
-    """The decision path of one tenant, around the network: observe, answer, act."""
+    """The decision path of one tenant, around the network: observe, answer, act.
 
-    def __init__(self, budget: float) -> None: ...
-    def observe(self, snapshot: object, observation: Buffer, /) -> None:
-        """Take in a ``host.Snapshot``; ``observation`` receives F float32."""
+    The limits may be narrower than the guard's own, which are the defaults; ``ValueError``
+    otherwise.
+    """
+
+    def __init__(
+        self,
+        budget: float,
+        *,
+        min_age_s: float = 2.0,
+        max_quota_bytes_per_s: float = 4294967296.0,
+        max_age_division: float = 4.0,
+    ) -> None: ...
+    def set_budget(self, budget: float, /) -> None:
+        """Decide for another budget from now on; all else goes on."""
+
+    def set_limits(
+        self,
+        *,
+        min_age_s: float = 2.0,
+        max_quota_bytes_per_s: float = 4294967296.0,
+        max_age_division: float = 4.0,
+    ) -> None:
+        """Decide within other limits from now on; all else goes on."""
+
+    def observe(
+        self, snapshot: object, observation: Buffer, /, *, tripped: Collection[str] = ()
+    ) -> None:
+        """Take in a ``host.Snapshot``; ``observation`` receives F float32.
+
+        ``tripped`` stops page-out for what a snapshot does not show: swap, fast_node, refaults,
+        score.
+        """
 
     def act(self, action: Buffer, /) -> _FlatScheme:
         """Decode, guard and plan the K float32 of ``action``."""
@@ -148,6 +177,9 @@ class Decider:
     def knobs(self) -> dict[str, float]: ...
     def reasons(self) -> tuple[str, ...]: ...
     def rates(self) -> dict[str, float]: ...
+    @property
+    def hold_left_s(self) -> float:
+        """For how long the guard still keeps page-out off, in seconds."""
 
 class Network:
     """A policy's network; ``parameters`` alternates weights (row-major) and biases, float32."""

@@ -6,8 +6,8 @@ The arithmetic is the C code that also runs inside the simulator; here it meets 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from damon_tuner import _core
@@ -37,11 +37,25 @@ def monitoring() -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class GuardLimits:
+    """What the guard lets no policy cross; narrower than the defaults, or as they are."""
+
+    min_age_s: float = 2.0
+    """The lowest minimum age, in seconds."""
+    max_quota_bytes_per_s: float = 4294967296.0
+    """The most bytes a second that may be paged out."""
+    max_age_division: float = 4.0
+    """By how much the minimum age may be divided in one decision."""
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One decision and what led to it.
 
-    ``reasons`` names what the guard did: limit, rate, pressure, slowdown, hold, nonsense.
-    ``slowdown`` is the share that faults cost in the last interval, as far as a host can tell.
+    ``reasons`` names what the guard did: limit, rate, breach, nonsense, hold; and what tripped
+    it: pressure, slowdown, and from outside swap, fast_node, refaults, score. ``slowdown`` is the
+    share that faults cost in the last interval, as far as a host can tell; ``hold_left_s`` is for
+    how long page-out stays off.
     """
 
     schemes: tuple[Scheme, ...]
@@ -50,6 +64,7 @@ class Decision:
     observation: tuple[float, ...]
     action: tuple[float, ...]
     slowdown: float
+    hold_left_s: float = 0.0
 
 
 class Policy(Protocol):
@@ -60,17 +75,28 @@ class Policy(Protocol):
 
 
 class LearnedPolicy:
-    """A trained network within its guard, for one tenant and one slowdown ``budget`` (0 to 1)."""
+    """A trained network within its guard, for one tenant and one slowdown ``budget`` (0 to 1).
 
-    def __init__(self, network: _core.Network, budget: float) -> None:
+    Raises:
+        ValueError: the budget is no share, or a limit is wider than the guard's own.
+
+    """
+
+    def __init__(
+        self, network: _core.Network, budget: float, limits: GuardLimits | None = None
+    ) -> None:
         self._network = network
-        self._decider = _core.Decider(budget)
+        self._decider = _core.Decider(budget, **_as_arguments(limits))
         self._observation = array("f", bytes(4 * len(_core.OBSERVATION_NAMES)))
         self._action = array("f", bytes(4 * len(_core.KNOB_NAMES)))
 
-    def decide(self, snapshot: Snapshot) -> Decision:
-        """Observe ``snapshot`` and decide; call it once a control interval."""
-        self._decider.observe(snapshot, self._observation)
+    def decide(self, snapshot: Snapshot, tripped: Collection[str] = ()) -> Decision:
+        """Observe ``snapshot`` and decide; call it once a control interval.
+
+        ``tripped`` stops page-out for what the snapshot does not show: swap, fast_node,
+        refaults, score.
+        """
+        self._decider.observe(snapshot, self._observation, tripped=tripped)
         self._network.forward(self._observation, self._action)
         scheme = scheme_from_flat(self._decider.act(self._action))
         return Decision(
@@ -80,7 +106,28 @@ class LearnedPolicy:
             observation=tuple(self._observation),
             action=tuple(self._action),
             slowdown=self._decider.rates()["slowdown"],
+            hold_left_s=self._decider.hold_left_s,
         )
+
+    def set_network(self, network: _core.Network) -> None:
+        """Ask another network from the next decision on; all else goes on."""
+        self._network = network
+
+    def set_budget(self, budget: float) -> None:
+        """Decide for another budget from the next decision on; all else goes on."""
+        self._decider.set_budget(budget)
+
+    def set_limits(self, limits: GuardLimits | None) -> None:
+        """Decide within other limits, or the guard's own; all else goes on."""
+        self._decider.set_limits(**_as_arguments(limits))
+
+    def rates(self) -> Mapping[str, float]:
+        """What the last snapshot said: slowdown (now, 30 s, 300 s), pressure, bytes tried."""
+        return self._decider.rates()
+
+
+def _as_arguments(limits: GuardLimits | None) -> dict[str, float]:
+    return asdict(limits or GuardLimits())
 
 
 def scheme_from_flat(flat: _core._FlatScheme) -> Scheme:

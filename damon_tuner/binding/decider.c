@@ -18,15 +18,12 @@ PyObject *knobs_to_py(const struct knobs *knobs)
 	return dict;
 }
 
-static const char *const reason_names[] = { "limit", "rate", "pressure", "slowdown", "hold",
-					    "nonsense" };
-
 PyObject *reasons_to_py(unsigned reasons)
 {
 	PyObject *list = PyList_New(0), *tuple;
 
-	for (size_t i = 0; list && i < sizeof(reason_names) / sizeof(*reason_names); i++) {
-		PyObject *name = reasons & 1u << i ? PyUnicode_FromString(reason_names[i]) : NULL;
+	for (size_t i = 0; list && i < NR_GUARD_REASONS; i++) {
+		PyObject *name = reasons & 1u << i ? PyUnicode_FromString(guard_reason_names[i]) : NULL;
 
 		if (name && PyList_Append(list, name))
 			Py_CLEAR(list);
@@ -42,40 +39,123 @@ typedef struct {
 	struct decider decider;
 } DeciderObject;
 
+static int check_budget(double budget)
+{
+	if (budget > 0.0 && budget <= 1.0)
+		return 0;
+	PyErr_SetString(PyExc_ValueError, "the budget must be above 0 and at most 1");
+	return -1;
+}
+
+static int check_limits(const struct guard_limits *limits)
+{
+	const char *wrong = guard_check_limits(limits);
+
+	if (wrong)
+		PyErr_SetString(PyExc_ValueError, wrong);
+	return wrong ? -1 : 0;
+}
+
+static int check_initialised(const DeciderObject *self)
+{
+	if (self->decider.budget > 0.0)
+		return 0;
+	PyErr_SetString(PyExc_RuntimeError, "the decider was not initialised");
+	return -1;
+}
+
 static int Decider_init(DeciderObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = { "budget", NULL };
+	static char *names[] = { "budget", "min_age_s", "max_quota_bytes_per_s",
+				 "max_age_division", NULL };
+	struct guard_limits limits = guard_default_limits;
 	double budget;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d", names, &budget))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$ddd", names, &budget,
+					 &limits.min_age_s, &limits.max_quota_bytes_per_s,
+					 &limits.max_age_division))
 		return -1;
-	if (!(budget > 0.0 && budget <= 1.0)) {
-		PyErr_SetString(PyExc_ValueError, "the budget must be above 0 and at most 1");
+	if (check_budget(budget) || check_limits(&limits))
 		return -1;
-	}
 	decider_init(&self->decider, budget);
+	self->decider.guard.limits = limits;
 	return 0;
 }
 
-static PyObject *Decider_observe(DeciderObject *self, PyObject *args)
+static PyObject *Decider_set_budget(DeciderObject *self, PyObject *args)
 {
-	PyObject *object, *out;
+	double budget;
+
+	if (!PyArg_ParseTuple(args, "d", &budget))
+		return NULL;
+	if (check_initialised(self) || check_budget(budget))
+		return NULL;
+	self->decider.budget = budget;
+	Py_RETURN_NONE;
+}
+
+static PyObject *Decider_set_limits(DeciderObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = { "min_age_s", "max_quota_bytes_per_s", "max_age_division", NULL };
+	struct guard_limits limits = guard_default_limits;
+
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$ddd", names, &limits.min_age_s,
+					 &limits.max_quota_bytes_per_s, &limits.max_age_division))
+		return NULL;
+	if (check_initialised(self) || check_limits(&limits))
+		return NULL;
+	self->decider.guard.limits = limits;
+	Py_RETURN_NONE;
+}
+
+static unsigned outside_reason(PyObject *name)
+{
+	for (unsigned i = 0; PyUnicode_Check(name) && i < NR_GUARD_REASONS; i++)
+		if (GUARD_OUTSIDE & 1u << i &&
+		    !PyUnicode_CompareWithASCIIString(name, guard_reason_names[i]))
+			return 1u << i;
+	PyErr_Format(PyExc_ValueError, "%R cannot trip the guard: only swap, fast_node, refaults "
+		     "and score can", name);
+	return 0;
+}
+
+/* Collect the names in @names, which may be NULL, as reasons of GUARD_OUTSIDE. */
+static int outside_from_py(PyObject *names, unsigned *reasons)
+{
+	PyObject *iterator = names ? PyObject_GetIter(names) : NULL, *name;
+
+	*reasons = 0;
+	while (iterator && (name = PyIter_Next(iterator))) {
+		const unsigned reason = outside_reason(name);
+
+		Py_DECREF(name);
+		if (!reason)
+			break;
+		*reasons |= reason;
+	}
+	Py_XDECREF(iterator);
+	return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *Decider_observe(DeciderObject *self, PyObject *args, PyObject *kwargs)
+{
+	static char *names[] = { "", "", "tripped", NULL };
+	PyObject *object, *out, *trips = NULL;
 	struct snapshot snapshot;
+	unsigned tripped;
 	Py_buffer view;
 
-	if (!PyArg_ParseTuple(args, "OO", &object, &out))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO|$O", names, &object, &out, &trips))
 		return NULL;
-	if (self->decider.budget <= 0.0) {
-		PyErr_SetString(PyExc_RuntimeError, "the decider was not initialised");
+	if (check_initialised(self) || outside_from_py(trips, &tripped))
 		return NULL;
-	}
 	if (get_buffer(out, &view, NR_FEATURES, 'f', 1, "observation"))
 		return NULL;
 	if (snapshot_from_py(object, &snapshot)) {
 		PyBuffer_Release(&view);
 		return NULL;
 	}
-	decider_observe(&self->decider, &snapshot, view.buf);
+	decider_observe(&self->decider, &snapshot, tripped, view.buf);
 	PyMem_Free((void *)snapshot.regions);
 	PyBuffer_Release(&view);
 	Py_RETURN_NONE;
@@ -119,9 +199,19 @@ static PyObject *Decider_rates(DeciderObject *self, PyObject *Py_UNUSED(ignored)
 			     r->pressure, "tried_bytes_per_s", r->tried_bytes_per_s);
 }
 
+static PyObject *Decider_hold_left_s(DeciderObject *self, void *Py_UNUSED(closure))
+{
+	return PyFloat_FromDouble(self->decider.guard.hold_left_s);
+}
+
 static PyMethodDef Decider_methods[] = {
-	{ "observe", (PyCFunction)Decider_observe, METH_VARARGS, "Take in a snapshot." },
+	{ "observe", (PyCFunction)(void (*)(void))Decider_observe, METH_VARARGS | METH_KEYWORDS,
+	  "Take in a snapshot." },
 	{ "act", (PyCFunction)Decider_act, METH_VARARGS, "Turn an action into a scheme." },
+	{ "set_budget", (PyCFunction)Decider_set_budget, METH_VARARGS,
+	  "Decide for another budget from now on." },
+	{ "set_limits", (PyCFunction)(void (*)(void))Decider_set_limits,
+	  METH_VARARGS | METH_KEYWORDS, "Decide within other limits from now on." },
 	{ "knobs", (PyCFunction)Decider_knobs, METH_NOARGS, "Knobs in force." },
 	{ "reasons", (PyCFunction)Decider_reasons, METH_NOARGS,
 	  "What the guard did at the last decision." },
@@ -129,10 +219,16 @@ static PyMethodDef Decider_methods[] = {
 	  "What the last snapshot says of the tenant." },
 	{ NULL, NULL, 0, NULL },
 };
+static PyGetSetDef Decider_getset[] = {
+	{ "hold_left_s", (getter)Decider_hold_left_s, NULL,
+	  "For how long page-out still stays off.", NULL },
+	{ NULL, NULL, NULL, NULL, NULL },
+};
 static PyType_Slot Decider_slots[] = {
 	{ Py_tp_init, Decider_init },
 	{ Py_tp_dealloc, heap_dealloc },
 	{ Py_tp_methods, Decider_methods },
+	{ Py_tp_getset, Decider_getset },
 	{ Py_tp_doc, "The decision path of one tenant." },
 	{ 0, NULL },
 };

@@ -64,7 +64,7 @@ static bool observe_host(struct batch *b, size_t i, float *observations)
 	for (size_t t = 0; t < b->nr_tenants; t++) {
 		if (!sim_host_snapshot(&b->hosts[i], t, &snapshot))
 			return false;
-		decider_observe(&b->deciders[i * b->nr_tenants + t], &snapshot,
+		decider_observe(&b->deciders[i * b->nr_tenants + t], &snapshot, 0,
 				observations ? observations + t * NR_FEATURES : unread);
 	}
 	return true;

@@ -11,7 +11,8 @@ void decider_init(struct decider *d, double budget)
 	guard_init(&d->guard);
 }
 
-void decider_observe(struct decider *d, const struct snapshot *snapshot, float *observation)
+void decider_observe(struct decider *d, const struct snapshot *snapshot, unsigned tripped,
+		     float *observation)
 {
 	d->tenant_bytes = snapshot_tenant_bytes(snapshot);
 	d->aggr_us = snapshot->aggr_us;
@@ -20,7 +21,7 @@ void decider_observe(struct decider *d, const struct snapshot *snapshot, float *
 		d->knobs = knobs_initial(d->tenant_bytes);
 	}
 	rates_update(&d->rates, snapshot);
-	d->reasons = guard_watch(&d->guard, &d->rates, d->budget);
+	d->reasons = guard_watch(&d->guard, &d->rates, d->budget, &d->knobs, tripped);
 	observe(snapshot, &d->rates, &d->knobs, guard_hold(&d->guard), d->budget, observation);
 }
 

@@ -23,8 +23,11 @@ struct decider {
 };
 
 void decider_init(struct decider *decider, double budget);
-/* Take in a snapshot and fill @observation, of NR_FEATURES floats. */
-void decider_observe(struct decider *decider, const struct snapshot *snapshot,
+/*
+ * Take in a snapshot and fill @observation, of NR_FEATURES floats.  @tripped are the guard's
+ * reasons of GUARD_OUTSIDE.
+ */
+void decider_observe(struct decider *decider, const struct snapshot *snapshot, unsigned tripped,
 		     float *observation);
 /* Turn the answer to the last observation, NR_KNOBS floats, into @scheme. */
 void decider_act(struct decider *decider, const float *action, struct scheme *scheme);

@@ -1,6 +1,7 @@
 """The path from snapshot to scheme is the same in the simulator's batch and on any host."""
 
 from array import array
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -47,9 +48,11 @@ def later(seconds: float, **changes: object) -> Snapshot:
     return snapshot(time_us=round(seconds * 1e6), **{**cpu, **changes})
 
 
-def observe(decider: _core.Decider, s: Snapshot) -> dict[str, float]:
+def observe(
+    decider: _core.Decider, s: Snapshot, tripped: Collection[str] = ()
+) -> dict[str, float]:
     out = array("f", bytes(4 * NR_FEATURES))
-    decider.observe(s, out)
+    decider.observe(s, out, tripped=tripped)
     return dict(zip(_core.OBSERVATION_NAMES, out, strict=True))
 
 
