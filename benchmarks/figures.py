@@ -26,11 +26,7 @@ def measure(
 
         return fidelity_figures()
     if group == "score":
-        from damon_tuner.benchmarks.score import run_score, score_figures
-        from damon_tuner.policies.policy_file import load_policy
-
-        network = load_policy(policy).network()
-        return score_figures(run_score(network, budget=budget, seeds=seeds, nr_threads=threads))
+        return _score(policy, budget, seeds, threads)
     if group == "field":
         from damon_tuner.benchmarks.field import field_figures
 
@@ -44,6 +40,17 @@ def measure(
 
         return calibrate_figures()
     return _kernel(policy, budget, reuse)
+
+
+def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figure]:
+    from damon_tuner.benchmarks.outside import outside_figures
+    from damon_tuner.benchmarks.score import run_score, score_figures
+    from damon_tuner.policies.policy_file import load_policy
+
+    policy = load_policy(path)
+    comparison = run_score(policy.network(), budget=budget, seeds=seeds, nr_threads=threads)
+    outside = outside_figures(policy, budget=budget, seeds=seeds, nr_threads=threads)
+    return [*score_figures(comparison), *outside]
 
 
 def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:

@@ -21,10 +21,11 @@ from typing import Any
 
 from damon_tuner import _core
 from damon_tuner.errors import PolicyFileError
+from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.schema import KNOB_GROUPS, schema_hash
 from damon_tuner.whole_file import write_whole
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAX_FILE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 1 << 20
 _FLOAT_BYTES = 4
@@ -43,13 +44,15 @@ class Policy:
     """A policy as it lies in a file.
 
     ``layers`` holds (weight [out, in], bias [out]) from the input to the output; ``mean`` and
-    ``scale`` [F] normalise the observation as ``clip((x - mean) * scale, +-clip)``.
+    ``scale`` [F] normalise the observation as ``clip((x - mean) * scale, +-clip)``. ``envelope``
+    is what it has been trained on.
     """
 
     mean: Tensor
     scale: Tensor
     clip: float
     layers: tuple[tuple[Tensor, Tensor], ...]
+    envelope: Envelope
     provenance: Mapping[str, Any]
 
     @property
@@ -65,7 +68,12 @@ class Policy:
 
 def save_policy(policy: Policy, path: Path) -> None:
     """Write ``policy``; the file is either complete or as it was before."""
-    tensors = {"normaliser.mean": policy.mean, "normaliser.scale": policy.scale}
+    tensors = {
+        "normaliser.mean": policy.mean,
+        "normaliser.scale": policy.scale,
+        "observation.low": _packed(policy.envelope.low),
+        "observation.high": _packed(policy.envelope.high),
+    }
     for i, (weight, bias) in enumerate(policy.layers):
         tensors |= {f"layers.{i}.weight": weight, f"layers.{i}.bias": bias}
     header: dict[str, Any] = {}
@@ -133,13 +141,16 @@ def _parse(raw: bytes) -> Policy:
             "made for another observation schema; train and export it with this release"
         )
     tensors = {name: _tensor(entry, data) for name, entry in header.items()}
-    nr_layers = (len(tensors) - 2) // 2
+    nr_layers = (len(tensors) - 4) // 2
     policy = Policy(
         mean=tensors["normaliser.mean"],
         scale=tensors["normaliser.scale"],
         clip=float(about["clip"]),
         layers=tuple(
             (tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(nr_layers)
+        ),
+        envelope=Envelope(
+            _unpacked(tensors["observation.low"]), _unpacked(tensors["observation.high"])
         ),
         provenance=about["provenance"],
     )
@@ -176,6 +187,15 @@ def _tensor(entry: Mapping[str, Any], data: bytes) -> Tensor:
     if not all(map(math.isfinite, memoryview(values).cast("f"))):
         raise PolicyFileError("holds values that are not finite; train the policy again")
     return Tensor(shape, values)
+
+
+def _packed(values: tuple[float, ...]) -> Tensor:
+    return Tensor((len(values),), struct.pack(f"<{len(values)}f", *values))
+
+
+def _unpacked(tensor: Tensor) -> tuple[float, ...]:
+    (length,) = tensor.shape
+    return struct.unpack(f"<{length}f", tensor.data)
 
 
 def _check_shapes(policy: Policy) -> None:

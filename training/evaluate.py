@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from damon_tuner import _core
-from damon_tuner.envs.batch import NR_KNOBS, NR_TRUTH, EpisodeConfig, SimBatch
+from damon_tuner.envs.batch import NR_KNOBS, NR_TRUTH, EpisodeConfig, Observations, SimBatch
 from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.static import StaticPolicy
@@ -54,12 +54,7 @@ def evaluate(
     results = []
     for name, contender in contenders.items():
         batch = SimBatch(config, len(grid), nr_threads)
-        observations = np.concatenate(
-            [
-                batch.begin(i, (w,), _episode_seed(seed), (budget,))
-                for i, (w, seed) in enumerate(grid)
-            ]
-        )
+        observations = begin_episodes(batch, grid, budget)
         truth, breaches = _run(batch, contender, observations, on_step)
         total = outcome(truth)
         results += [
@@ -78,10 +73,25 @@ def evaluate(
     return results
 
 
+def begin_episodes(
+    batch: SimBatch, grid: Sequence[tuple[int, int]], budget: float
+) -> Observations:
+    """Begin an evaluation episode on each host: workload and seed by ``grid``.
+
+    Returns the first observations, (hosts, F).
+    """
+    return np.concatenate(
+        [
+            batch.begin(i, (workload,), _episode_seed(seed), (budget,))
+            for i, (workload, seed) in enumerate(grid)
+        ]
+    )
+
+
 def _run(
     batch: SimBatch,
     contender: Contender,
-    observations: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    observations: Observations,
     on_step: Callable[[], object],
 ) -> tuple[
     np.ndarray[tuple[int, int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]

@@ -12,10 +12,16 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
+from damon_tuner.policies.envelope import EVERYTHING, Envelope
 from damon_tuner.policies.policy_file import Policy, Tensor
 
 
-def policy_from_sb3(agent: PPO, env: VecNormalize, provenance: Mapping[str, Any]) -> Policy:
+def policy_from_sb3(
+    agent: PPO,
+    env: VecNormalize,
+    provenance: Mapping[str, Any],
+    envelope: Envelope = EVERYTHING,
+) -> Policy:
     """The deterministic actor of ``agent`` behind the normaliser of ``env``."""
     statistics = env.obs_rms
     assert isinstance(statistics, RunningMeanStd)
@@ -25,6 +31,7 @@ def policy_from_sb3(agent: PPO, env: VecNormalize, provenance: Mapping[str, Any]
         scale=_tensor(scale),
         clip=env.clip_obs,
         layers=tuple((_tensor(m.weight), _tensor(m.bias)) for m in _linear_layers(agent)),
+        envelope=envelope,
         provenance=provenance,
     )
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.errors import TunerError
+from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.policy_file import Policy, save_policy
 from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.train import provenance, train
 
 _AGENT = "agent.zip"
 _NORMALISER = "normaliser.pkl"
 _PROVENANCE = "provenance.json"
+_ENVELOPE = "envelope.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,13 @@ def train_and_save(
     trained.agent.save(run / _AGENT)
     trained.env.save(str(run / _NORMALISER))
     about = provenance(trained)
-    (run / _PROVENANCE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     policy = policy_from_sb3(trained.agent, trained.env, about)
+    envelope = measure_envelope(
+        policy.network(), config.episodes, config.seed, nr_threads=config.nr_threads
+    )
+    policy = replace(policy, envelope=envelope)
+    _write_json(run / _PROVENANCE, about)
+    _write_json(run / _ENVELOPE, asdict(envelope))
     path = out / "policy.safetensors"
     save_policy(policy, path)
     return SavedRun(policy, path, trained.curve)
@@ -69,13 +77,19 @@ def export_run(run: Path, path: Path) -> None:
 
     try:
         about: dict[str, Any] = json.loads((run / _PROVENANCE).read_text(encoding="utf-8"))
+        ranges = json.loads((run / _ENVELOPE).read_text(encoding="utf-8"))
+        envelope = Envelope(tuple(ranges["low"]), tuple(ranges["high"]))
         agent = PPO.load(run / _AGENT, device="cpu")
         with (run / _NORMALISER).open("rb") as file:
             env = pickle.load(file)
     except Exception as error:
         # a damaged pickle may raise anything
         raise TunerError(f"{run} is not a training run: {error}; train again") from None
-    save_policy(policy_from_sb3(agent, env, about), path)
+    save_policy(policy_from_sb3(agent, env, about, envelope), path)
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
 
 
 def _make_folder(path: Path) -> None:

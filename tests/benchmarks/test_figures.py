@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from damon_tuner.benchmarks.field import PUBLISHED, field_figures
 from damon_tuner.benchmarks.figure import Figure, repeated
+from damon_tuner.benchmarks.outside import outside_figures
 from damon_tuner.benchmarks.report import write_report
 from damon_tuner.benchmarks.score import (
     Comparison,
@@ -19,7 +21,11 @@ from damon_tuner.benchmarks.score import (
 )
 from damon_tuner.benchmarks.speed import env_figures, sim_figures
 from damon_tuner.benchmarks.speed_train import train_figures
+from damon_tuner.cli import PRETRAINED
+from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.workload_file import Workload
+from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.training.evaluate import Result
 
 from ..policies.helpers import random_policy
@@ -116,6 +122,24 @@ SPEED_BOUNDS = {
     "env.python_us_per_host": (-20.0, 20.0),
     "train.fps_ratio": (0.01, 1.1),
 }
+
+
+def test_the_shipped_policy_is_seldom_outside_of_what_it_was_trained_on() -> None:
+    figures = outside_figures(
+        load_policy(PRETRAINED), budget=0.02, seeds=4, config=EpisodeConfig(episode_s=450.0)
+    )
+    assert [f.more["set"] for f in figures] == ["held_out_seeds", "held_out_family"]
+    assert figures[0].more["decisions"] == 5 * 4 * 90
+    assert all(f.value < 0.01 for f in figures)
+
+
+def test_a_policy_is_outside_where_its_envelope_is_narrow() -> None:
+    narrow = (0.0,) * len(EVERYTHING.low)
+    policy = replace(random_policy(), envelope=Envelope(narrow, narrow))
+    config = EpisodeConfig(episode_s=25.0)
+    figure = outside_figures(policy, budget=0.02, seeds=1, config=config)[0]
+    assert figure.value == 1.0
+    assert figure.more["features"]["budget_log"] == 1.0
 
 
 @pytest.mark.slow

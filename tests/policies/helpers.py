@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 
 from damon_tuner import _core
+from damon_tuner.policies.envelope import EVERYTHING
 from damon_tuner.policies.policy_file import Policy, Tensor
 
 NR_FEATURES = len(_core.OBSERVATION_NAMES)
@@ -27,6 +28,7 @@ def random_policy(seed: int = 0, hidden: tuple[int, ...] = (16, 8)) -> Policy:
             (tensor(rng.normal(size=(b, a)) / np.sqrt(a)), tensor(rng.normal(size=b) * 0.1))
             for a, b in pairwise(sizes)
         ),
+        envelope=EVERYTHING,
         provenance={"made": "by a test"},
     )
 
@@ -38,5 +40,6 @@ def constant_policy(action: tuple[float, ...]) -> Policy:
         scale=tensor(np.ones(NR_FEATURES)),
         clip=10.0,
         layers=((tensor(np.zeros((NR_KNOBS, NR_FEATURES))), tensor(np.array(action))),),
+        envelope=EVERYTHING,
         provenance={},
     )

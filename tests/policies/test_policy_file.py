@@ -1,10 +1,11 @@
 """A policy file is read whole and checked, or refused with a word on what to do."""
 
 import json
+import math
 import os
 import struct
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def test_the_formats_own_library_reads_it(tmp_path: Path) -> None:
     tensors = load_file(path)
     assert tensors["layers.0.weight"].shape == (16, NR_FEATURES)
     assert tensors["normaliser.mean"].tobytes() == policy.mean.data
+    assert tensors["observation.low"].tolist() == list(policy.envelope.low)
+    assert tensors["observation.high"].tolist() == list(policy.envelope.high)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.9999])
@@ -90,8 +93,8 @@ def test_another_schema_is_refused(
 def test_another_format_is_refused(
     tmp_path: Path, saved: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policy_file, "FORMAT_VERSION", 2)
-    assert "this release reads 2" in _refused(tmp_path, saved)
+    monkeypatch.setattr(policy_file, "FORMAT_VERSION", 3)
+    assert "this release reads 3; export the policy again" in _refused(tmp_path, saved)
 
 
 @pytest.mark.parametrize(
@@ -123,8 +126,35 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     policy = random_policy()
     bad = np.full(NR_FEATURES, np.nan)
     path = tmp_path / "p.safetensors"
-    save_policy(Policy(tensor(bad), policy.scale, 10.0, policy.layers, {}), path)
+    save_policy(replace(policy, mean=tensor(bad)), path)
     with pytest.raises(PolicyFileError, match="not finite"):
+        load_policy(path)
+
+
+@dataclass(frozen=True)
+class _Ranges:
+    """What an envelope itself refuses, as another program might write it."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (math.nan, 1.0, "not finite"),
+        (0.0, math.inf, "not finite"),
+        (1.0, 0.0, "not a damon-tuner policy file"),
+    ],
+)
+@pytest.mark.parametrize("nr", [NR_FEATURES, NR_FEATURES - 1, 0])
+def test_an_envelope_that_is_none_is_refused(
+    tmp_path: Path, low: float, high: float, message: str, nr: int
+) -> None:
+    envelope: Any = _Ranges((low,) * nr, (high,) * nr)
+    path = tmp_path / "p.safetensors"
+    save_policy(replace(random_policy(), envelope=envelope), path)
+    with pytest.raises(PolicyFileError, match=message if nr else "not a damon-tuner policy file"):
         load_policy(path)
 
 
@@ -136,7 +166,9 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
 
 def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
     layers = ((tensor(np.zeros((NR_KNOBS, 3))), tensor(np.zeros(NR_KNOBS))),)
-    policy = Policy(tensor(np.zeros(3)), tensor(np.ones(3)), 10.0, layers, {})
+    policy = replace(
+        random_policy(), mean=tensor(np.zeros(3)), scale=tensor(np.ones(3)), layers=layers
+    )
     path = tmp_path / "p.safetensors"
     save_policy(policy, path)
     with pytest.raises(PolicyFileError, match="not a damon-tuner policy"):

@@ -1,21 +1,27 @@
 """Training repeats bit for bit, and what is exported answers as the agent does."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from damon_tuner._core import OBSERVATION_NAMES
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.batch import NR_FEATURES, NR_KNOBS
 from damon_tuner.envs.workload_file import load_workload
 from damon_tuner.errors import TunerError
+from damon_tuner.policies.envelope import EVERYTHING
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.run import export_run, train_and_save
 from damon_tuner.training.train import Trained, provenance, train
+
+from ..policies.helpers import random_policy
 
 CONFIG = TrainConfig(
     episodes=EpisodeConfig(episode_s=50.0),
@@ -91,6 +97,7 @@ def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
     saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[load_workload(workload)])
     assert saved.policy.provenance["workloads"] == ["mine"]
     assert load_policy(saved.path) == saved.policy
+    assert saved.policy.envelope != EVERYTHING
     export_run(tmp_path / "out" / "run", tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == saved.path.read_bytes()
 
@@ -104,6 +111,17 @@ def test_a_run_on_a_recording_says_which_it_was(tmp_path: Path) -> None:
     assert trained_on["format"] == "masim"
     assert trained_on["rows"]["shape"] == [1, 5]
     assert len(trained_on["rows"]["sha256"]) == 64
+
+
+def test_the_envelope_holds_what_the_policy_sees_whatever_the_threads() -> None:
+    network = random_policy().network()
+    episodes = replace(CONFIG.episodes, budget=(0.02, 0.02))
+    one, two = (measure_envelope(network, episodes, 3, nr_threads=n) for n in (1, 2))
+    assert one == two != measure_envelope(network, episodes, 4)
+    budget = OBSERVATION_NAMES.index("budget_log")
+    assert one.low[budget] == one.high[budget] == pytest.approx(math.log10(0.02) + 2.0)
+    hot = OBSERVATION_NAMES.index("hot_share")
+    assert 0.0 == one.low[hot] < one.high[hot] < 1.0
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
