@@ -1,5 +1,9 @@
 """Errors that a user can act on: each message is one line that says what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class TunerError(Exception):
     """Base of every error that the command line prints as one line, without a traceback."""
@@ -47,6 +51,16 @@ class TargetGoneError(TunerError):
 
 class PolicyFileError(TunerError):
     """A policy file is truncated, altered, or made for another version of the decision path."""
+
+
+class ConfigError(TunerError):
+    """The daemon's configuration is refused; ``problems`` has a line for each reason."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        more = len(self.problems) - 1
+        rest = f" (and {more} more: damon-tunerd --check lists them)" if more else ""
+        super().__init__(self.problems[0] + rest)
 
 
 class WorkloadFileError(TunerError):
