@@ -54,13 +54,11 @@ class PolicyFileError(TunerError):
 
 
 class ConfigError(TunerError):
-    """The daemon's configuration is refused; ``problems`` has a line for each reason."""
+    """The daemon's configuration is refused: ``problems``, and the text, have a line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
-        more = len(self.problems) - 1
-        rest = f" (and {more} more: damon-tunerd --check lists them)" if more else ""
-        super().__init__(self.problems[0] + rest)
+        super().__init__("\n".join(self.problems))
 
 
 class WorkloadFileError(TunerError):

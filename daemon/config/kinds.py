@@ -141,14 +141,14 @@ class CgroupPath:
 
 @dataclass(frozen=True, slots=True)
 class UnitName:
-    """A unit of systemd that has processes; may be a glob pattern."""
+    """A unit of systemd with processes of its own; may be a glob pattern."""
 
     def read(self, value: object) -> str:
         """The name."""
         if not isinstance(value, str) or not _UNIT.fullmatch(value):
             raise ValueError(
-                f"{shown(value)} is not the name of a service, scope or slice; "
-                'write one such as "redis.service" or "redis@*.service"'
+                f"{shown(value)} is not the name of a service or scope; write one such as "
+                '"redis.service" or "redis@*.service"; a slice is set by cgroup = "..."'
             )
         return value
 
@@ -157,7 +157,7 @@ class UnitName:
         return quoted(value)
 
 
-_UNIT = re.compile(r"[A-Za-z0-9:_.\\@*?\[\]!-]{1,200}\.(?:service|scope|slice)")
+_UNIT = re.compile(r"[A-Za-z0-9:_.\\@*?\[\]!-]{1,200}\.(?:service|scope)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class TenantConfig:
 
     ``unit`` and ``cgroup`` (below the mount of cgroup v2) may be glob patterns. ``budget`` is the
     share of slowdown allowed. ``price`` is the worth of a byte of this tenant's memory beside
-    those of the others.
+    one of the others'.
     """
 
     name: str
@@ -75,7 +75,7 @@ class TenantConfig:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """When the host is in such trouble that everything is put back.
+    """When the host is in such trouble that the guard of every tenant stops page-out.
 
     ``max_pressure`` is the share of time in which some task waits for memory, ``min_swap_free`` a
     share of swap, ``min_fast_node_free`` of the fastest nodes' memory, and ``max_refaults_per_s``

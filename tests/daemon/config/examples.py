@@ -43,7 +43,7 @@ _parts = _printable.map(lambda text: text.replace("/", "")).filter(
 _cgroups = st.lists(_parts, min_size=1, max_size=3).map("/".join)
 _paths = _cgroups.map(lambda path: Path("/", path))
 _names = st.from_regex(r"[A-Za-z0-9._@-]{1,64}", fullmatch=True)
-_units = st.from_regex(r"[A-Za-z0-9:_.\\@*?\[\]!-]{1,20}\.(service|scope|slice)", fullmatch=True)
+_units = st.from_regex(r"[A-Za-z0-9:_.\\@*?\[\]!-]{1,20}\.(service|scope)", fullmatch=True)
 _budgets = _floats(1e-6, 1.0)
 _limits = st.builds(
     Limits,

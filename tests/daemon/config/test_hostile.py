@@ -31,7 +31,7 @@ def _load(path: Path) -> Config | ConfigError:
 
 def _check(error: ConfigError, path: Path) -> None:
     assert error.problems
-    for line in (str(error), *error.problems):
+    for line in error.problems:
         assert line.isprintable()
         assert str(path) in line
         assert len(line) < 1000
