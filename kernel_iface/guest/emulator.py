@@ -33,6 +33,8 @@ class GuestFiles:
     initrd: Path
     console_log: Path
     results: Path
+    swap: Path | None = None
+    """A disk to swap to, for a kernel that has no zram."""
 
 
 def find_emulator() -> str:
@@ -86,6 +88,10 @@ def emulator_command(
     for number, (name, path) in enumerate(ports.items(), start=1):
         command += ["-chardev", f"file,id={name},path={path}"]
         command += ["-device", f"virtserialport,nr={number},chardev={name},name={name}"]
+    if files.swap is not None:
+        # the only disk that Debian's cloud kernels can use without a module
+        drive = f"file={_escaped(files.swap)},if=none,id=swap,format=raw,cache=unsafe"
+        command += ["-drive", drive, "-device", "nvme,drive=swap,serial=swap"]
     return command
 
 

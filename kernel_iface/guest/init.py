@@ -62,11 +62,14 @@ done
 . /guest/settings
 if [ $swap_bytes -gt 0 ]; then
 	insert swap
-	zram=/sys/block/zram0
-	echo $swap_algorithm >$zram/comp_algorithm ||
-		fail "zram has no $swap_algorithm but $(cat $zram/comp_algorithm)"
-	echo $swap_bytes >$zram/disksize && mkswap /dev/zram0 >/dev/null && swapon /dev/zram0 ||
-		fail "cannot swap to zram"
+	swap=/dev/nvme0n1
+	if [ ! -e $swap ]; then
+		swap=/dev/zram0 zram=/sys/block/zram0
+		echo $swap_algorithm >$zram/comp_algorithm ||
+			fail "zram has no $swap_algorithm but $(cat $zram/comp_algorithm)"
+		echo $swap_bytes >$zram/disksize
+	fi
+	mkswap $swap >/dev/null && swapon $swap || fail "cannot swap to $swap"
 fi
 
 # A port cannot be opened twice, so a command that opens /dev/stdout needs a pipe in between.

@@ -14,14 +14,17 @@ from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest.apt import PrivateApt, run_tool
 from damon_tuner.kernel_iface.guest.cache import cache_dir, locked, published
 
-# Up to 6.18 everything is in linux-image, then the kernel moved to linux-binary, and with 7.2
-# the modules to linux-modules; the names that exist are downloaded.
+# Up to 6.19 everything is in linux-image, then the kernel moved to linux-binary, and the modules
+# to linux-modules; the names that exist are downloaded.
 _PARTS = ("image", "binary", "modules")
 
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """An unpacked kernel: ``release`` as ``uname -r`` says it, the image, and all its modules."""
+    """An unpacked kernel: ``release`` as ``uname -r`` says it, the image, and all its modules.
+
+    Debian keeps the kernels of some releases without their modules; then there are none.
+    """
 
     release: str
     image: Path
@@ -51,6 +54,13 @@ def newest_release(series: str, package_names: Iterable[str]) -> str:
             "see 'linux-image-*-cloud-amd64' there for the series it has, and ask for one of them"
         )
     return newest(releases)
+
+
+def has_modules(release: str, package_names: Iterable[str]) -> bool:
+    """Tell whether some package among these has the modules of a kernel."""
+    names = set(package_names)
+    is_split = f"linux-binary-{release}" in names
+    return not is_split or f"linux-modules-{release}" in names
 
 
 def offered(wanted: Iterable[str]) -> set[str]:
@@ -109,7 +119,10 @@ def _download_kernel(apt: PrivateApt, series: str, target: Path) -> None:
     wanted = sorted({f"linux-{part}-{release}" for part in _PARTS} & names)
     with _unpacked(apt, wanted, target) as tree:
         _find_one(tree, "vmlinuz*").rename(target / "vmlinuz")
-        _find_one(tree, f"modules/{release}/kernel").rename(target / "modules")
+        if has_modules(release, names):
+            _find_one(tree, f"modules/{release}/kernel").rename(target / "modules")
+        else:
+            (target / "modules").mkdir()
     (target / "release").write_text(release)
 
 

@@ -15,7 +15,7 @@ from damon_tuner.kernel_iface.guest.emulator import GuestFiles, ensure_emulator
 from damon_tuner.kernel_iface.guest.image import copy_base
 from damon_tuner.kernel_iface.guest.machine import run_machine, signals_unwind
 from damon_tuner.kernel_iface.guest.overlay import append_overlay
-from damon_tuner.kernel_iface.guest.packages import fetch_busybox, fetch_kernel
+from damon_tuner.kernel_iface.guest.packages import Kernel, fetch_busybox, fetch_kernel
 from damon_tuner.kernel_iface.guest.session import Session
 from damon_tuner.kernel_iface.guest.spec import GuestResult, GuestSpec
 
@@ -56,6 +56,7 @@ def run_in_guest(
             initrd=Path(work, "initrd"),
             results=Path(work, "results.tar"),
             console_log=out_dir / CONSOLE_LOG,
+            swap=_swap_disk(Path(work, "swap"), spec, kernel),
         )
         copy_base(files.initrd, kernel, busybox)
         append_overlay(files.initrd, command, spec, extra_files or {}, env or {})
@@ -94,6 +95,15 @@ def _run(
         out_dir=out_dir,
         console_log=files.console_log,
     )
+
+
+def _swap_disk(path: Path, spec: GuestSpec, kernel: Kernel) -> Path | None:
+    """Make a disk for a kernel without modules, and so without zram; it takes no room yet."""
+    if not spec.swap_bytes or any(kernel.modules_dir.iterdir()):
+        return None
+    with path.open("wb") as disk:
+        disk.truncate(spec.swap_bytes)
+    return path
 
 
 def _broken_by_emulator(console_log: Path, logged: int) -> bool:

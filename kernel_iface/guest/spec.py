@@ -27,7 +27,8 @@ class GuestSpec:
     offline; the kernel takes the same from each node, from its end."""
     cpus: int = 2
     swap_bytes: int = 0
-    """Size of the zram swap, counted before compression; 0 is no swap."""
+    """Size of the swap; 0 is none. It is zram, counted before compression, or a disk where the
+    kernel is one of those that Debian has without their modules."""
     swap_algorithm: str = "lz4"
     counted_clock: bool = False
     """Time is the number of instructions executed, a nanosecond each, and not this machine's

@@ -10,7 +10,7 @@ import pytest
 from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest import GuestSpec, emulator
 from damon_tuner.kernel_iface.guest.apt import find_mirror
-from damon_tuner.kernel_iface.guest.packages import newest, newest_release
+from damon_tuner.kernel_iface.guest.packages import has_modules, newest, newest_release
 from damon_tuner.kernel_iface.guest.session import Session
 
 needs_apt = pytest.mark.skipif(
@@ -56,6 +56,13 @@ def test_newest_is_in_debians_order(versions: list[str], expected: str) -> None:
 )
 def test_release_is_the_newest_cloud_kernel_of_its_series(series: str, release: str) -> None:
     assert newest_release(series, NAMES) == release
+
+
+def test_a_kernel_without_its_modules_is_told_from_one_that_has_them() -> None:
+    names = {"linux-image-6.12.1", "linux-image-7.0.1", "linux-binary-7.0.1"}
+    names |= {"linux-image-7.2.1", "linux-binary-7.2.1", "linux-modules-7.2.1"}
+    found = {release: has_modules(release, names) for release in ("6.12.1", "7.0.1", "7.2.1")}
+    assert found == {"6.12.1": True, "7.0.1": False, "7.2.1": True}
 
 
 def test_a_series_that_debian_lacks_is_named() -> None:

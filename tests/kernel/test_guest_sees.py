@@ -34,7 +34,9 @@ def test_swap_is_as_asked_for() -> None:
     if asked_bytes == 0:
         assert not swaps
         return
-    assert [swap[0] for swap in swaps] == ["/dev/zram0"]
+    # a kernel that Debian has without its modules has no zram
+    zram = Path("/sys/block/zram0").exists()
+    assert [swap[0] for swap in swaps] == ["/dev/zram0" if zram else "/dev/nvme0n1"]
     # mkswap keeps one page for its header
     assert int(swaps[0][2]) * 1024 == pytest.approx(asked_bytes, abs=8192)
 
