@@ -167,8 +167,8 @@ class Decider:
     ) -> None:
         """Take in a ``host.Snapshot``; ``observation`` receives F float32.
 
-        ``tripped`` stops page-out for what a snapshot does not show: swap, fast_node, refaults,
-        score.
+        ``tripped`` stops page-out for what a snapshot does not show: pressure (less than the
+        guard itself bears), swap, fast_node, refaults, score.
         """
 
     def act(self, action: Buffer, /) -> _FlatScheme:

@@ -114,8 +114,8 @@ static unsigned outside_reason(PyObject *name)
 		if (GUARD_OUTSIDE & 1u << i &&
 		    !PyUnicode_CompareWithASCIIString(name, guard_reason_names[i]))
 			return 1u << i;
-	PyErr_Format(PyExc_ValueError, "%R cannot trip the guard: only swap, fast_node, refaults "
-		     "and score can", name);
+	PyErr_Format(PyExc_ValueError, "%R cannot trip the guard: only pressure, swap, fast_node, "
+		     "refaults and score can", name);
 	return 0;
 }
 

@@ -27,7 +27,9 @@ enum guard_reason {
 };
 
 #define NR_GUARD_REASONS 11
-#define GUARD_OUTSIDE (GUARD_SWAP | GUARD_FAST_NODE | GUARD_REFAULTS | GUARD_SCORE)
+/* A host may be told to bear less pressure than the breaker does. */
+#define GUARD_OUTSIDE                                                                          \
+	(GUARD_PRESSURE | GUARD_SWAP | GUARD_FAST_NODE | GUARD_REFAULTS | GUARD_SCORE)
 
 /* By the number of the bit. */
 extern const char *const guard_reason_names[NR_GUARD_REASONS];

@@ -181,7 +181,7 @@ def test_no_answers_leave_a_breach_uncorrected_for_more_than_two_intervals(
         in_force = knobs
 
 
-@pytest.mark.parametrize("name", ["swap", "fast_node", "refaults", "score"])
+@pytest.mark.parametrize("name", ["pressure", "swap", "fast_node", "refaults", "score"])
 def test_what_a_snapshot_does_not_show_trips_the_breaker(name: str) -> None:
     decider = started()
     observe(decider, later(5.0), tripped=(name,))
@@ -211,7 +211,7 @@ def test_trips_from_outside_back_off_as_the_guards_own_do() -> None:
 @pytest.mark.parametrize("tripped", [("hold",), ("swap", "pressure"), ("Swap",), (1,), "swap"])
 def test_nothing_else_trips_it(tripped: object) -> None:
     decider = started()
-    with pytest.raises(ValueError, match="only swap, fast_node, refaults and score can"):
+    with pytest.raises(ValueError, match="only pressure, swap, fast_node, refaults and score can"):
         observe(decider, later(5.0), tripped=tripped)
     assert decider.hold_left_s == 0.0
 
