@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from damon_tuner.kernel_iface.doctor.finding import Verdict, missing, ok
-from damon_tuner.kernel_iface.doctor.units import size_text
 from damon_tuner.kernel_iface.sysfs.observe.cgroup import cgroup_mount
 from damon_tuner.kernel_iface.sysfs.observe.huge_pages import huge_pages
 from damon_tuner.kernel_iface.sysfs.observe.nodes import Node, nodes, tiering
 from damon_tuner.kernel_iface.sysfs.observe.pressure import system_pressure
 from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices, zram_devices, zswap
 from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.units import size_text
 
 _THP = "/sys/kernel/mm/transparent_hugepage/enabled"
 

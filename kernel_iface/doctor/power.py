@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import asdict
 
 from damon_tuner.kernel_iface.doctor.finding import Verdict, missing, ok
-from damon_tuner.kernel_iface.doctor.units import size_text
 from damon_tuner.kernel_iface.sysfs.observe.blocks import memory_blocks
 from damon_tuner.kernel_iface.sysfs.observe.clocks import clocks
 from damon_tuner.kernel_iface.sysfs.observe.energy import dram_domains
 from damon_tuner.kernel_iface.sysfs.tree import Tree
+from damon_tuner.units import size_text
 
 
 def blocks(tree: Tree) -> Verdict:
