@@ -186,7 +186,7 @@ def test_what_a_snapshot_does_not_show_trips_the_breaker(name: str) -> None:
     decider = started()
     observe(decider, later(5.0), tripped=(name,))
     assert act(decider, 0.0, 0.0)["quota_bytes_per_s"] == FLOOR
-    assert decider.reasons() == ("hold", name)
+    assert set(decider.reasons()) == {"hold", name}
     assert decider.hold_left_s == 10.0
     observe(decider, later(10.0))
     assert act(decider, 0.0, 0.0)["quota_bytes_per_s"] == FLOOR
@@ -208,7 +208,7 @@ def test_trips_from_outside_back_off_as_the_guards_own_do() -> None:
     assert holds[:7] == [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 320.0]
 
 
-@pytest.mark.parametrize("tripped", [("hold",), ("swap", "pressure"), ("Swap",), (1,), "swap"])
+@pytest.mark.parametrize("tripped", [("hold",), ("swap", "slowdown"), ("Swap",), (1,), "swap"])
 def test_nothing_else_trips_it(tripped: object) -> None:
     decider = started()
     with pytest.raises(ValueError, match="only pressure, swap, fast_node, refaults and score can"):
