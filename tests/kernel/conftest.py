@@ -1,7 +1,9 @@
 """Tests of this folder drive the DAMON of the kernel they run on: in the guest, nowhere else."""
 
 import os
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,41 @@ _ONLY_IN_GUEST = pytest.mark.skip(
     reason="changes the running kernel, so only in the guest: "
     "python -m damon_tuner.kernel_iface.guest -- python -m pytest tests/kernel"
 )
+
+
+# maps and fills 32 MiB, says so, and then does nothing
+_IDLER = """
+import mmap, os, sys, time
+memory = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+memory.madvise(mmap.MADV_NOHUGEPAGE)
+memory.write((os.urandom(2048) + bytes(2048)) * (8 << 10))
+print("ready", flush=True)
+time.sleep(3600)
+"""
+
+
+@pytest.fixture
+def spawn_idler() -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start processes whose 32 MiB nobody touches; they end with the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def spawn() -> subprocess.Popen[str]:
+        command = [sys.executable, "-S", "-c", _IDLER]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield spawn
+    for process in processes:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def idler(spawn_idler: Callable[[], subprocess.Popen[str]]) -> subprocess.Popen[str]:
+    return spawn_idler()
 
 
 @pytest.hookimpl(tryfirst=True)  # before "-m" selects by the marks that this adds

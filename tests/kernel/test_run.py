@@ -6,32 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
-
-# maps and fills 32 MiB, says so, and then does nothing
-IDLER = """
-import mmap, os, sys, time
-memory = mmap.mmap(-1, 32 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-memory.madvise(mmap.MADV_NOHUGEPAGE)
-memory.write((os.urandom(2048) + bytes(2048)) * (8 << 10))
-print("ready", flush=True)
-time.sleep(3600)
-"""
-
-
-@pytest.fixture
-def idler() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-S", "-c", IDLER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.kill()
 
 
 def _run(pid: int, *options: str) -> subprocess.Popen[str]:
