@@ -57,8 +57,10 @@ class SuiteResult:
 
     def row(self) -> str:
         """The result as one line of the table, skips' reasons in the lines after it."""
-        if self.missing:
-            return f"{self.series:<6} {'-':<28} {'not run':<8} {self.missing}"
+        if not self.tests:
+            word = "FAILED" if self.failed else "not run"
+            why = self.missing or "; ".join(self.failed)
+            return f"{self.series:<6} {'-':<28} {word:<8} {why}"
         passed = self.tests - len(self.failed) - self.skipped.total()
         word = "passed" if self.ok else "FAILED"
         line = (
