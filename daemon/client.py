@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from damon_tuner.daemon.status_text import printable
+from damon_tuner.daemon.wording import printable
 from damon_tuner.errors import NoPermissionError, TunerError
 
 _MAX_ANSWER_BYTES = 16 << 20

@@ -12,26 +12,32 @@ from damon_tuner.errors import TunerError
 
 COMMANDS = ("status", "pause", "resume")
 MAX_REQUEST_BYTES = 4096
+CLIENT_TIMEOUT_S = 5.0
 
 Answer = Callable[[str], Mapping[str, Any]]
 """What the daemon says to a command; what it raises is told to the client as an error."""
 
 
 class Connection:
-    """Reads, answers and writes as far as it goes without waiting, until ``until_s``."""
+    """Reads, answers and writes as far as it goes without waiting.
+
+    A client has ``CLIENT_TIMEOUT_S`` to ask, and as long to take the answer; ``until_s``, of
+    ``clock``, is when that is over.
+    """
 
     def __init__(
         self,
         client: socket.socket,
         selector: selectors.BaseSelector,
         answer: Answer,
-        until_s: float,
+        clock: Callable[[], float],
     ) -> None:
-        self.until_s = until_s
+        self.until_s = clock() + CLIENT_TIMEOUT_S
         self.is_open = True
         self._client = client
         self._selector = selector
         self._answer = answer
+        self._clock = clock
         self._request = bytearray()
         self._reply: memoryview | None = None
         selector.register(client, selectors.EVENT_READ, self.serve)
@@ -44,7 +50,7 @@ class Connection:
         try:
             if self._reply is None:
                 self._read()
-            else:
+            if self._reply is not None:
                 self._write(self._reply)
         except (BlockingIOError, InterruptedError):
             return
@@ -66,6 +72,8 @@ class Connection:
             self.close()
         elif has_ended or b"\n" in received:
             self._reply = memoryview(reply_to(bytes(self._request), self._answer))
+            # how long the daemon took is not the client's fault
+            self.until_s = self._clock() + CLIENT_TIMEOUT_S
             self._selector.modify(self._client, selectors.EVENT_WRITE, self.serve)
 
     def _write(self, reply: memoryview) -> None:

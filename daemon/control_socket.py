@@ -15,7 +15,6 @@ from damon_tuner.daemon.connection import Answer, Connection, refusal
 from damon_tuner.errors import TunerError
 
 MAX_CLIENTS = 16
-CLIENT_TIMEOUT_S = 5.0
 
 # When the host has no descriptor left, a waiting client would be ready again at once, for ever.
 _REST_S = 1.0
@@ -118,15 +117,14 @@ class ControlSocket:
 
     def _admit(self, client: socket.socket) -> None:
         client.setblocking(False)
-        now_s = self._clock()
-        self.expire(now_s)
+        self.expire()
         if _credentials(client)[1] not in (0, os.geteuid()):
             why = "only root and the daemon's own user may ask"
         elif len(self._clients) >= MAX_CLIENTS:
             why = f"{MAX_CLIENTS} clients are being answered already: try again"
         else:
-            until_s = now_s + CLIENT_TIMEOUT_S
-            self._clients.append(Connection(client, self._selector, self._answer, until_s))
+            connection = Connection(client, self._selector, self._answer, self._clock)
+            self._clients.append(connection)
             return
         with client:
             client.send(refusal(why))

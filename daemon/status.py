@@ -18,7 +18,10 @@ TENANT_PHASES = (
 )
 """Waiting: not there now. Holding: the guard holds back. Fallback: the static policy decides."""
 
-GUARD_REASONS = ("limit", "rate", "pressure", "slowdown", "hold", "nonsense")
+GUARD_REASONS = (
+    *("limit", "rate", "pressure", "slowdown", "hold", "nonsense", "breach"),
+    *("swap", "fast_node", "refaults", "score"),
+)
 """What the guard of the decision path calls what it did."""
 
 

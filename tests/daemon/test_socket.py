@@ -14,19 +14,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from damon_tuner.daemon.client import ask
-from damon_tuner.daemon.connection import COMMANDS, MAX_REQUEST_BYTES, reply_to
-from damon_tuner.daemon.control_socket import CLIENT_TIMEOUT_S, MAX_CLIENTS, ControlSocket
+from damon_tuner.daemon.connection import (
+    CLIENT_TIMEOUT_S,
+    COMMANDS,
+    MAX_REQUEST_BYTES,
+    reply_to,
+)
+from damon_tuner.daemon.control_socket import MAX_CLIENTS, ControlSocket
 from damon_tuner.daemon.status import from_dict, to_dict
 from damon_tuner.errors import TunerError
 
 from .hostile_requests import attack, hostile_request
+from .serving import serving
 from .statuses import STATUS
 
 # more than the kernel keeps for a client that does not read
@@ -91,39 +97,6 @@ class Server:
 def server(tmp_path: Path) -> Iterator[Server]:
     with closing(Server(tmp_path / "run" / "socket")) as server:
         yield server
-
-
-@contextmanager
-def serving(path: Path, answer: Callable[[str], Mapping[str, Any]]) -> Iterator[None]:
-    """Serve in a thread of its own, for clients that wait."""
-    stopped = threading.Event()
-    failures: list[BaseException] = []
-
-    def loop() -> None:
-        with selectors.DefaultSelector() as selector:
-            control = ControlSocket(path, selector, answer)
-            control.open()
-            opened.set()
-            try:
-                while not stopped.is_set():
-                    for key, mask in selector.select(0.02):
-                        key.data(mask)
-                    control.expire()
-            except BaseException as error:
-                failures.append(error)
-            finally:
-                control.close()
-
-    opened = threading.Event()
-    thread = threading.Thread(target=loop)
-    thread.start()
-    assert opened.wait(10.0)
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join(10.0)
-    assert failures == []
 
 
 def test_a_command_is_answered_through_the_client(tmp_path: Path) -> None:
@@ -306,6 +279,22 @@ def test_a_client_that_never_speaks_or_never_reads_is_closed_in_time(tmp_path: P
         assert silent.recv(10) == b""
         silent.close()
         deaf.close()
+
+
+def test_a_daemon_that_takes_long_does_not_hang_up_on_who_waits(tmp_path: Path) -> None:
+    def answer(command: str) -> Mapping[str, Any]:
+        server.now_s += 10.0 * CLIENT_TIMEOUT_S
+        return LONG
+
+    with closing(Server(tmp_path / "socket", answer)) as server:
+        with server.client(b'{"command": "pause"}\n') as client:
+            client.setblocking(False)
+            received = b""
+            while not received.endswith(b"\n"):
+                server.turn()
+                with suppress(BlockingIOError):
+                    received += client.recv(1 << 20)
+        assert json.loads(received) == LONG
 
 
 def test_too_many_clients_are_told_so_and_do_not_stay(server: Server) -> None:
