@@ -23,7 +23,7 @@ COMMANDS = (
         "calibrate",
         "figures",
     ),
-    *("workload", "doctor"),
+    *("workload", "doctor", "status", "top", "pause", "resume"),
 )
 
 
