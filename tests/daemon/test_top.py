@@ -229,6 +229,8 @@ def test_however_it_ends_the_terminal_is_as_it_was(
     assert termios.tcgetattr(top.theirs) == top.before
     for on, off in (("\x1b[?1049h", "\x1b[?1049l"), ("\x1b[?25l", "\x1b[?25h")):
         assert top.text.rfind(off) > top.text.rfind(on)
+    # what is left on the other screen comes back on this one where tmux was resized
+    assert "\x1b[H\x1b[J" in top.text
     assert "Traceback" not in top.text
 
 
