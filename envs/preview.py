@@ -39,6 +39,7 @@ class Heatmap:
     rate_hz: NDArray[np.float64]
     touched: NDArray[np.float64]
     parameters: Mapping[str, float]
+    note: str = ""
 
     def text(self) -> str:
         """For a terminal: a sign for each part of memory and time, and what was drawn."""
@@ -53,6 +54,8 @@ class Heatmap:
             ", ".join(f"{sign} from {least:g}" for least, sign in _SIGNS) + ", blank: untouched"
         )
         lines.append(", ".join(f"{key} {value:.4g}" for key, value in self.parameters.items()))
+        if self.note:
+            lines.append(self.note)
         return "\n".join(lines)
 
 
@@ -61,7 +64,7 @@ def _sign(rate_hz: float, touched: float) -> str:
 
 
 def find_workload(name: str) -> Workload:
-    """A workload file, a recording alone, or a bundled workload's name.
+    """A workload file, a recording or folder of experience, or a bundled workload's name.
 
     Raises:
         WorkloadFileError, RecordingError: there is no such thing, or it makes no sense.
@@ -99,6 +102,7 @@ def preview(workload: Workload, seed: int = 0, seconds: float | None = None) -> 
         np.column_stack(rates),
         np.column_stack(shares),
         {name: drawn[name] for name in names},
+        workload.recording.note if workload.recording else "",
     )
 
 

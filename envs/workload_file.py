@@ -172,14 +172,19 @@ def _recording(table: Mapping[str, Any], folder: Path) -> Recording:
         raise ValueError("a recording needs no family: leave it out")
     file, format = table["recording"], table.get("format")
     if not isinstance(file, str) or not file or "\0" in file:
-        raise ValueError("recording must be the name of a file")
+        raise ValueError("recording must be the name of a file or folder")
     if format is not None and (not isinstance(format, str) or format not in FORMATS):
         raise ValueError(f"unknown format {format!r}{nearest(format, FORMATS)}")
-    options = {key: _number(key, table[key], OPTIONS[key]) for key in OPTIONS if key in table}
+    options = {key: _option(key, table[key]) for key in OPTIONS if key in table}
     return load_recording(folder / file, format, options)
 
 
-def _number(key: str, value: object, bounds: Range) -> float:
+def _option(key: str, value: object) -> float | str:
+    bounds = OPTIONS[key]
+    if bounds is None:
+        if not isinstance(value, str):
+            raise ValueError(f"{key} must be a text, not {value!r}")
+        return value
     if isinstance(value, list):
         raise ValueError(f"{key} must be a number, not a range")
     return range_of(key, value, bounds)[0]

@@ -23,7 +23,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from damon_tuner.envs.recorded.recording import PAGE_BYTES, Recording, make_recording
+from damon_tuner.envs.recorded.recording import PAGE_BYTES, Recording, Rows, make_recording
 from damon_tuner.errors import RecordingError
 
 DEFAULT_SAMPLE_US = 5000.0
@@ -42,7 +42,7 @@ class DamonSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class _Map:
+class AddressMap:
     """From the addresses of one target to those of the program."""
 
     starts: NDArray[np.float64]
@@ -51,6 +51,7 @@ class _Map:
 
     @property
     def end_byte(self) -> float:
+        """Where the program's addresses of this target end."""
         return float(self.offsets[-1] + self.ends[-1] - self.starts[-1])
 
     def place(self, regions: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,13 +94,13 @@ def record_snapshots(
         raise RecordingError("there is no snapshot in it")
     aggr_s = aggr_us * 1e-6 if aggr_us else _usual_step_s(snapshots)
     nr_samples = max(round(aggr_s * 1e6 / sample_us), 1)
-    maps = _maps(snapshots)
+    maps = address_maps(snapshots)
     footprint = max(each.end_byte for each in maps.values())
     first_s = min(snapshot.at_s for snapshot in snapshots)
     length_s = max(snapshot.at_s for snapshot in snapshots) - first_s + aggr_s
     table = np.concatenate(
         [
-            _rows([each.regions for each in group], maps[target], nr_samples, sample_us, at_s)
+            rate_rows([each.regions for each in group], maps[target], nr_samples, sample_us, at_s)
             for at_s, target, group in _windows(snapshots, first_s)
         ]
     )
@@ -133,36 +134,41 @@ def _usual_step_s(snapshots: Sequence[DamonSnapshot]) -> float:
     return step
 
 
-def _maps(snapshots: Sequence[DamonSnapshot]) -> dict[int, _Map]:
+def address_maps(snapshots: Sequence[DamonSnapshot]) -> dict[int, AddressMap]:
+    """How the addresses of each target are compacted; several targets follow each other."""
     regions: dict[int, list[NDArray[np.float64]]] = {}
     for snapshot in snapshots:
         regions.setdefault(snapshot.target, []).append(snapshot.regions)
-    maps: dict[int, _Map] = {}
+    maps: dict[int, AddressMap] = {}
     offset = 0.0
     for target in sorted(regions):
-        table = np.concatenate(regions[target])
-        maps[target] = _map(table[np.argsort(table[:, 0], kind="stable")], offset)
+        maps[target] = compacted(np.concatenate(regions[target]), offset)
         offset = maps[target].end_byte
     return maps
 
 
-def _map(regions: NDArray[np.float64], offset: float) -> _Map:
-    """``regions`` are sorted by start, and may overlap."""
+def compacted(regions: NDArray[np.float64], offset: float) -> AddressMap:
+    """What is in any of ``regions``, from ``offset`` on; they may overlap."""
+    regions = regions[np.argsort(regions[:, 0], kind="stable")]
     reach = np.maximum.accumulate(regions[:, 1])
     begins = np.concatenate([[True], regions[1:, 0] > reach[:-1]])
     starts = regions[begins, 0]
     ends = reach[np.concatenate([begins[1:], [True]])]
     sizes = ends - starts
-    return _Map(starts, ends, offset + np.concatenate([[0.0], np.cumsum(sizes)[:-1]]))
+    return AddressMap(starts, ends, offset + np.concatenate([[0.0], np.cumsum(sizes)[:-1]]))
 
 
-def _rows(
+def rate_rows(
     snapshots: Sequence[NDArray[np.float64]],
-    where: _Map,
+    where: AddressMap,
     nr_samples: int,
     sample_us: float,
     at_s: float,
-) -> NDArray[np.float64]:
+) -> Rows:
+    """The program's rows, from ``at_s`` on, of the mean of some snapshots of a target.
+
+    They say something of each byte of the target's.
+    """
     placed = [where.place(regions) for regions in snapshots]
     ends = [where.offsets[0], where.end_byte]
     edges = np.unique(np.concatenate([ends, *(regions[:, :2].ravel() for regions in placed)]))

@@ -25,13 +25,15 @@ class Recording:
 
     ``rows`` are (at_s, start_byte, end_byte, rate_hz, touched_share), sorted by time: from
     ``at_s`` on, each page in [start_byte, end_byte) is accessed at ``rate_hz``. ``loop_s`` is
-    after how long the recording starts again; 0 where it stands still.
+    after how long the recording starts again; 0 where it stands still. ``note`` says what else
+    people should know of it.
     """
 
     format: str
     rows: Rows = field(repr=False, compare=False)
     footprint_bytes: int
     loop_s: float
+    note: str = ""
 
 
 def make_recording(format: str, rows: Rows, footprint_bytes: int, loop_s: float) -> Recording:
