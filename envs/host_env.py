@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from damon_tuner import _core
 from damon_tuner.envs.batch import NR_FEATURES, Observations
-from damon_tuner.envs.reward import Outcome, RewardWeights, reward
+from damon_tuner.envs.reward import Outcome, RewardWeights, estimated_outcome, reward
 from damon_tuner.envs.spaces import action_space, observation_space
 from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Host, Snapshot
@@ -110,14 +110,11 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
 
     def _observe(self, snapshot: Snapshot) -> Outcome:
         self._decider.observe(snapshot, self._observation)
-        tenant = max(snapshot.resident_bytes + snapshot.swapped_bytes, 1)
-        # The pool is the host's: no more of it than the tenant has out can be the tenant's.
-        compressed = min(snapshot.compressed_bytes, snapshot.swapped_bytes)
-        resident = snapshot.resident_bytes
-        return Outcome(
-            saving=np.array([1.0 - (resident + compressed) / tenant]),
-            slowdown=np.array([self._decider.rates()["slowdown"]]),
-            resident_saving=np.array([1.0 - resident / tenant]),
+        return estimated_outcome(
+            np.array([snapshot.resident_bytes], dtype=np.float64),
+            np.array([snapshot.swapped_bytes], dtype=np.float64),
+            np.array([snapshot.compressed_bytes], dtype=np.float64),
+            np.array([self._decider.rates()["slowdown"]]),
         )
 
 

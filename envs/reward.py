@@ -53,6 +53,23 @@ def outcome(truth: Floats) -> Outcome:
     )
 
 
+def estimated_outcome(
+    resident_bytes: Floats, swapped_bytes: Floats, compressed_bytes: Floats, slowdown: Floats
+) -> Outcome:
+    """What a live host can tell of an interval: memory at its end, and an estimated slowdown.
+
+    All shapes are (rows,). The compressed pool is the host's: no more of it than a tenant has out
+    can be the tenant's.
+    """
+    tenant = np.maximum(resident_bytes + swapped_bytes, 1.0)
+    compressed = np.minimum(compressed_bytes, swapped_bytes)
+    return Outcome(
+        saving=1.0 - (resident_bytes + compressed) / tenant,
+        slowdown=slowdown,
+        resident_saving=1.0 - resident_bytes / tenant,
+    )
+
+
 def reward(result: Outcome, budget: Floats, weights: RewardWeights) -> Floats:
     """Reward of each host's interval, shape (hosts,)."""
     used = result.slowdown / budget
