@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
-from damon_tuner.kernel_iface.host import Host, Snapshot
-from damon_tuner.policies.decision import CONTROL_INTERVAL_S, Decision, Policy
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One turn of the loop: what was seen, what was decided, and the time since the start."""
-
-    elapsed_s: float
-    snapshot: Snapshot
-    decision: Decision
+from damon_tuner.daemon.outcome import Outcome
+from damon_tuner.kernel_iface.host import Host
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET, Policy
 
 
 def control(
     host: Host,
     policy: Policy,
     *,
-    on_step: Callable[[Step], None],
+    on_step: Callable[[Outcome], None],
+    tenant: str = "tenant",
+    budget: float = DEFAULT_BUDGET,
     interval_s: float = CONTROL_INTERVAL_S,
     duration_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -35,12 +28,14 @@ def control(
     try:
         host.start(())
         started = clock()
+        knobs: Mapping[str, float] = {}
         while True:
             snapshot = host.snapshot()
             decision = policy.decide(snapshot)
             host.apply(decision.schemes)
             elapsed_s = clock() - started
-            on_step(Step(elapsed_s, snapshot, decision))
+            on_step(Outcome(tenant, elapsed_s, budget, snapshot, decision, knobs))
+            knobs = decision.knobs
             left_s = interval_s if duration_s is None else duration_s - elapsed_s
             if left_s <= 0.0:
                 return

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-from damon_tuner.daemon.control import Step, control
+from damon_tuner.daemon.chooser import trusted_policy
+from damon_tuner.daemon.control import control
+from damon_tuner.daemon.log_line import json_line, text_line
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.lease import LEASE_S
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
-from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy, monitoring
-from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy
 from damon_tuner.policies.static import STATIC_POLICIES
-
-_MIB = 1 << 20
 
 # A decision that comes late must not let the schemes stop meanwhile.
 _LEASED_INTERVALS = 6
@@ -56,6 +54,8 @@ def manage_process(
         host,
         policy,
         on_step=lambda step: write(describe(step)),
+        tenant=f"process {pid}",
+        budget=budget,
         interval_s=interval_s,
         duration_s=duration_s,
     )
@@ -70,51 +70,4 @@ def choose_policy(path: Path | None, static: str | None, budget: float) -> Polic
         return STATIC_POLICIES[static]
     if path is None:
         raise ValueError("give the path of a policy or the name of a static one")
-    policy = load_policy(path)
-    trained_with = policy.provenance.get("monitoring", monitoring())
-    if trained_with != monitoring():
-        raise TunerError(
-            f"{path} was trained with other monitoring ({trained_with}) than this release uses "
-            f"({monitoring()}): train it again"
-        )
-    return LearnedPolicy(policy.network(), budget)
-
-
-def text_line(step: Step) -> str:
-    """One decision for people: what was seen, what was set, what the guard did."""
-    s, d = step.snapshot, step.decision
-    line = (
-        f"{step.elapsed_s:7.1f}s resident {s.resident_bytes / _MIB:.0f} MiB "
-        f"swapped {s.swapped_bytes / _MIB:.0f} MiB"
-    )
-    if d.knobs:
-        line += (
-            f" slowdown {d.slowdown:.2%} | min_age {d.knobs['min_age_s']:.1f} s "
-            f"quota {d.knobs['quota_bytes_per_s'] / _MIB:.2f} MiB/s"
-        )
-    if d.reasons:
-        line += f" (guard: {', '.join(d.reasons)})"
-    return line
-
-
-def json_line(step: Step) -> str:
-    """One decision as a JSON object, without the regions."""
-    s, d = step.snapshot, step.decision
-    return json.dumps(
-        {
-            "elapsed_s": step.elapsed_s,
-            "resident_bytes": s.resident_bytes,
-            "swapped_bytes": s.swapped_bytes,
-            "compressed_bytes": s.compressed_bytes,
-            "major_faults": s.major_faults,
-            "cpu_time_us": s.cpu_time_us,
-            "psi_some_us": s.psi_some_us,
-            "swap_in_us": s.swap_in_us,
-            "nr_regions": len(s.regions),
-            "knobs": dict(d.knobs),
-            "guard": list(d.reasons),
-            "slowdown": d.slowdown if d.knobs else None,
-            "observation": list(d.observation),
-            "action": list(d.action),
-        }
-    )
+    return LearnedPolicy(trusted_policy(path).network, budget)

@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from damon_tuner.daemon.control import Step, control
-from damon_tuner.daemon.live import choose_policy, json_line, text_line
+from damon_tuner.daemon.control import control
+from damon_tuner.daemon.live import choose_policy
+from damon_tuner.daemon.log_line import json_line, text_line
+from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
@@ -173,7 +175,7 @@ def run_phase(
     """Let ``policy`` manage ``load`` for the time asked, or nobody when it is ``None``."""
     decisions: list[dict[str, Any]] = []
 
-    def on_step(step: Step) -> None:
+    def on_step(step: Outcome) -> None:
         if not decisions:
             pin_kdamond()
         decisions.append(json.loads(json_line(step)))

@@ -107,7 +107,7 @@ _BREAKER = Table(
     {
         "max_pressure": Key("max_pressure", _share(0.01, "25%")),
         "min_swap_free": Key("min_swap_free", _share(0.0, "5%")),
-        "min_fast_node_free": Key("min_fast_node_free", _share(0.0, "1%")),
+        "min_fast_node_free": Key("min_fast_node_free", _share(0.0, "0.2%")),
         "max_refaults": Key(
             "max_refaults_per_s", Quantity("count per second", PER_S, 1.0, 1e9, "50000/s")
         ),

@@ -84,7 +84,7 @@ class Breaker:
 
     max_pressure: float = 0.25
     min_swap_free: float = 0.05
-    min_fast_node_free: float = 0.01
+    min_fast_node_free: float = 0.002
     max_refaults_per_s: float = 50_000.0
 
 

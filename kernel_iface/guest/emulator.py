@@ -35,6 +35,8 @@ class GuestFiles:
     results: Path
     swap: Path | None = None
     """A disk to swap to, for a kernel that has no zram."""
+    disk: Path | None = None
+    """A disk that outlives the guest."""
 
 
 def find_emulator() -> str:
@@ -88,10 +90,11 @@ def emulator_command(
     for number, (name, path) in enumerate(ports.items(), start=1):
         command += ["-chardev", f"file,id={name},path={path}"]
         command += ["-device", f"virtserialport,nr={number},chardev={name},name={name}"]
-    if files.swap is not None:
-        # the only disk that Debian's cloud kernels can use without a module
-        drive = f"file={_escaped(files.swap)},if=none,id=swap,format=raw,cache=unsafe"
-        command += ["-drive", drive, "-device", "nvme,drive=swap,serial=swap"]
+    for name, path in (("swap", files.swap), ("disk", files.disk)):
+        if path is not None:
+            # the only disk that Debian's cloud kernels can use without a module
+            drive = f"file={_escaped(path)},if=none,id={name},format=raw,cache=unsafe"
+            command += ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
     return command
 
 

@@ -5,6 +5,7 @@ It talks to the runner over three virtio ports: ``control`` carries the events o
 """
 
 COMMAND = "/guest/command"
+DISK = "/dev/disk"
 SETTINGS = "/guest/settings"
 OUT = "/out"
 
@@ -59,10 +60,15 @@ for controller in cpu io memory pids; do
 	echo +$controller 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control
 done
 
+# A disk is known by its serial number, whatever order the kernel found them in.
+for block in /sys/block/nvme*; do
+	[ ! -e $block ] || ln -s ${block##*/} /dev/$(echo $(cat $block/device/serial))
+done
+
 . /guest/settings
 if [ $swap_bytes -gt 0 ]; then
 	insert swap
-	swap=/dev/nvme0n1
+	swap=/dev/swap
 	if [ ! -e $swap ]; then
 		swap=/dev/zram0 zram=/sys/block/zram0
 		echo $swap_algorithm >$zram/comp_algorithm ||

@@ -34,6 +34,7 @@ def run_in_guest(
     extra_files: Mapping[str, Path] | None = None,
     env: Mapping[str, str] | None = None,
     echo: Callable[[str], None] | None = None,
+    disk: Path | None = None,
 ) -> GuestResult:
     """Boot ``spec``, run ``command`` in it as root, and return its exit status and files.
 
@@ -42,6 +43,8 @@ def run_in_guest(
     the command writes to ``$DAMON_TUNER_OUT`` comes back to ``out_dir``, beside the kernel's
     log (``CONSOLE_LOG``). ``extra_files`` maps guest paths to files or folders of this machine,
     ``echo`` gets each line that the command prints. ``timeout_s`` is counted from power-on.
+    ``disk`` is a file with whatever file system: the guest's ``/dev/disk``, whose content stays
+    when the guest ends, also by a power cut, as far as the guest's kernel had written it.
 
     The first run downloads a kernel, and installs the emulator where root runs it without one.
     Raises ``GuestError`` when the guest cannot be prepared, dies, or does not end in time.
@@ -57,6 +60,7 @@ def run_in_guest(
             results=Path(work, "results.tar"),
             console_log=out_dir / CONSOLE_LOG,
             swap=_swap_disk(Path(work, "swap"), spec, kernel),
+            disk=disk,
         )
         copy_base(files.initrd, kernel, busybox)
         append_overlay(files.initrd, command, spec, extra_files or {}, env or {})

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from damon_tuner import _core
-from damon_tuner.daemon.control import Step, control
+from damon_tuner.daemon.control import control
+from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Scheme, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
@@ -53,8 +54,8 @@ class RecordedHost:
         self.calls.append("stop")
 
 
-def _run(host: RecordedHost, **options: object) -> list[Step]:
-    steps: list[Step] = []
+def _run(host: RecordedHost, **options: object) -> list[Outcome]:
+    steps: list[Outcome] = []
     policy = LearnedPolicy(random_policy().network(), 0.02)
     control(
         host,
@@ -77,7 +78,7 @@ def test_it_decides_once_an_interval_and_lasts_as_long_as_asked() -> None:
 
 def test_a_static_policy_is_applied_as_it_is() -> None:
     host = RecordedHost()
-    steps: list[Step] = []
+    steps: list[Outcome] = []
     policy = STATIC_POLICIES["pageout_5s"]
     control(host, policy, on_step=steps.append, duration_s=30.0, clock=lambda: host.now_s)
     assert all(step.decision.schemes == policy.schemes for step in steps)

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from damon_tuner import _core
-from damon_tuner.daemon.control import Step
-from damon_tuner.daemon.live import choose_policy, json_line, manage_process, text_line
+from damon_tuner.daemon.live import choose_policy, manage_process
+from damon_tuner.daemon.log_line import json_line, text_line
+from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.errors import PolicyFileError, TunerError
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import LearnedPolicy
@@ -17,11 +18,11 @@ from damon_tuner.policies.static import STATIC_POLICIES, StaticPolicy
 from ..policies.helpers import random_policy
 
 
-def _step(policy: LearnedPolicy | StaticPolicy) -> Step:
+def _step(policy: LearnedPolicy | StaticPolicy) -> Outcome:
     host = SimHost(_core.Spec("phases"), seed=1)
     host.start(())
     snapshot = host.snapshot()
-    return Step(0.0, snapshot, policy.decide(snapshot))
+    return Outcome("web", 0.0, 0.02, snapshot, policy.decide(snapshot))
 
 
 def test_a_decision_is_one_line_that_says_what_was_seen_and_set() -> None:

@@ -17,6 +17,9 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 _SWAPS = "proc/swaps"
 _ZSWAP = "sys/module/zswap/parameters"
 
+_PAGE_CLUSTER = "proc/sys/vm/page-cluster"
+_USUAL_CLUSTER, _MOST_CLUSTER = 3, 10
+
 
 @dataclass(frozen=True, slots=True)
 class SwapDevice:
@@ -122,3 +125,9 @@ def _zram(tree: Tree, name: str) -> Zram | None:
         algorithm=chosen(tree, f"{folder}/comp_algorithm"),
         backing_device=None if backing in (None, "", "none") else backing,
     )
+
+
+def readahead_pages(tree: Tree) -> int:
+    """Return how many pages one fault brings from swap; raises ``KernelFileError``."""
+    cluster = number(tree, _PAGE_CLUSTER)
+    return 1 << min(_USUAL_CLUSTER if cluster is None else cluster, _MOST_CLUSTER)

@@ -1,0 +1,121 @@
+"""Who decides for a tenant: the learned policy, or, where it cannot be trusted, a static one."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from array import array
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from damon_tuner import _core
+from damon_tuner.errors import PolicyFileError
+from damon_tuner.kernel_iface.host import Snapshot
+from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
+from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.policies.static import StaticPolicy
+
+NONSENSE, HOLD = "nonsense", "hold"
+
+# One observation outside of what a policy knows may be a tenant that has just started.
+_OUTSIDE_IN_A_ROW = 3
+
+# Decisions of the static policy until the learned one is asked again.
+_DISTRUSTED = 12
+
+# How many features fit into a line of the log.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A policy as the daemon holds it: ``trouble`` says why there is only the static one."""
+
+    network: _core.Network
+    envelope: Envelope
+    name: str
+    sha256: str = ""
+    trouble: str = ""
+
+
+def no_policy(name: str, trouble: str) -> Trusted:
+    """Stand where a policy file could not be used: the answers are never numbers."""
+    nr_in, nr_out = len(_core.OBSERVATION_NAMES), len(_core.KNOB_NAMES)
+    zeros, ones = bytes(4 * nr_in), array("f", [1.0] * nr_in).tobytes()
+    nonsense = array("f", [math.nan] * nr_out).tobytes()
+    parameters = [bytes(4 * nr_in * nr_out), nonsense]
+    network = _core.Network((nr_in, nr_out), zeros, ones, 1.0, parameters)
+    return Trusted(network, EVERYTHING, name, trouble=trouble)
+
+
+def trusted_policy(path: Path) -> Trusted:
+    """Read a policy file; raises ``PolicyFileError``, also for monitoring that is not ours."""
+    policy = load_policy(path)
+    trained_with = policy.provenance.get("monitoring", monitoring())
+    if trained_with != monitoring():
+        raise PolicyFileError(
+            f"{path} was trained with other monitoring ({trained_with}) than this release uses "
+            f"({monitoring()}): train it again"
+        )
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Trusted(policy.network(), policy.envelope, str(path), sha256)
+
+
+class Chooser:
+    """Decides for one tenant, with one guard for whoever decides."""
+
+    def __init__(
+        self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
+    ) -> None:
+        self._policy = policy
+        self._fallback = fallback
+        self._learned = LearnedPolicy(policy.network, budget, limits)
+        self._outside = self._distrusted = 0
+        self.reason = ""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Whether the static policy took the last decision; ``reason`` says why."""
+        return bool(self.reason)
+
+    @property
+    def slowdown_300s(self) -> float:
+        """The share that faults cost, averaged over five minutes."""
+        return self._learned.rates()["slowdown_300s"]
+
+    def reconfigure(
+        self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
+    ) -> None:
+        """Go on with others; what the guard knows stays."""
+        self._policy, self._fallback = policy, fallback
+        self._learned.set_network(policy.network)
+        self._learned.set_budget(budget)
+        self._learned.set_limits(limits)
+
+    def decide(self, snapshot: Snapshot, tripped: Collection[str]) -> Decision:
+        """Decide what to run until the next snapshot; ``tripped`` is what tripped the guard."""
+        decision = self._learned.decide(snapshot, tripped)
+        self.reason = self._distrust(decision)
+        if not self.reason:
+            return decision
+        # The guard is the same whoever decides: while it holds back, nothing is paged out.
+        schemes = () if HOLD in decision.reasons else self._fallback.schemes
+        reasons = tuple(reason for reason in decision.reasons if reason != NONSENSE)
+        return replace(decision, schemes=schemes, knobs={}, reasons=reasons)
+
+    def _distrust(self, decision: Decision) -> str:
+        """Say why the learned policy's decision is not to be carried out, if it is not."""
+        if NONSENSE in decision.reasons:
+            return self._policy.trouble or "the policy's answer is no number"
+        outside = self._policy.envelope.outside(decision.observation)
+        self._outside = self._outside + 1 if outside else 0
+        if self._outside >= _OUTSIDE_IN_A_ROW:
+            self._distrusted = _DISTRUSTED
+        elif self._distrusted:
+            self._distrusted -= 1
+        if not self._distrusted:
+            return ""
+        named = ", ".join(outside[:_NAMED]) or "was until now"
+        return f"outside of what the policy was trained on: {named}"

@@ -1,0 +1,244 @@
+"""The service: one loop that decides in time, answers who asks, and stops when it is told to."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from damon_tuner import __version__
+from damon_tuner.daemon.asked_to import Asked, asked_by_signals
+from damon_tuner.daemon.chooser import Trusted, no_policy, trusted_policy
+from damon_tuner.daemon.config import Config, load_config
+from damon_tuner.daemon.control_socket import ControlSocket
+from damon_tuner.daemon.notify import Notifier
+from damon_tuner.daemon.publisher import Publisher
+from damon_tuner.daemon.status import DaemonStatus, to_dict
+from damon_tuner.daemon.supervisor import Supervisor
+from damon_tuner.errors import TunerError
+from damon_tuner.kernel_iface.sysfs.kernel import Kernel
+from damon_tuner.kernel_iface.sysfs.session import Session
+from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
+
+PRETRAINED = Path(__file__).parent.parent / "policies" / "pretrained" / "reclaim.safetensors"
+
+# What a major fault costs where it cannot be measured: a fast disk.
+_USUAL_SWAP_IN_US = 60.0
+
+_LONGEST_WAIT_S = 60.0
+
+
+class Service:
+    """damon-tunerd, from its configuration at ``config_path``.
+
+    ``write`` is given the log, line by line. ``kernel``, where it is given, replaces the machine,
+    and ``select`` the waiting, in tests.
+
+    Raises:
+        TunerError: the configuration or the host is not as it must be; nothing was changed.
+    """
+
+    def __init__(
+        self,
+        config_path: Path,
+        *,
+        state_dir: Path | None = None,
+        kernel: Kernel | None = None,
+        write: Callable[[str], None] = lambda line: print(line, flush=True),
+        select: Callable[[selectors.BaseSelector, float], None] | None = None,
+    ) -> None:
+        self._config_path = config_path
+        self._state_dir = state_dir
+        self._kernel = kernel
+        self._write = write
+        self._select = select or _select
+        config = load_config(config_path)
+        self._policy = self._first_policy(config)
+        self._supervisor = Supervisor(
+            config,
+            self._policy,
+            make_session=self._new_session,
+            swap_in_us=config.swap_in_us or self._measured_swap_in_us(),
+            warn=self._warn,
+        )
+        self._publisher = Publisher(config, write=write, warn=self._warn)
+        self._selector = selectors.DefaultSelector()
+        self._socket = ControlSocket(config.socket, self._selector, self._answer)
+        self._notifier = Notifier()
+        self._started_unix_s, self._started_s = time.time(), self._now_s()
+        self._decisions = self._reloads = 0
+        self._last_unix_s: float | None = None
+        self._round_s = 0.0
+        self._is_stopping = False
+
+    def run(self) -> None:
+        """Manage the host until told to stop; everything is as it was then.
+
+        Raises:
+            TunerError: the host cannot be managed, or something could not be put back.
+        """
+        self._supervisor.check()
+        with self._selector, asked_by_signals(self._selector) as asked, self._listening():
+            try:
+                self._loop(asked)
+            finally:
+                self._is_stopping = True
+                self._notifier.stopping("putting everything back")
+                self._supervisor.stop()
+        self._write("stopped: everything is as it was")
+
+    def _loop(self, asked: Asked) -> None:
+        self._write(self._greeting())
+        self._notifier.ready()
+        next_s = self._now_s()
+        while not asked.to_stop:
+            if asked.take_reload():
+                self._reload()
+            now_s = self._now_s()
+            if now_s >= next_s:
+                self._round(asked)
+                next_s = max(next_s + self._supervisor.config.interval_s, self._now_s())
+            due_s = self._supervisor.flush()
+            self._notifier.alive()
+            self._wait(next_s - self._now_s(), due_s)
+            self._socket.expire()
+
+    def _round(self, asked: Asked) -> None:
+        began_s = self._now_s()
+        for outcome in self._supervisor.round():
+            self._decisions += 1
+            self._last_unix_s = time.time()
+            self._publisher.note(outcome, self._policy.sha256)
+            self._notifier.alive()
+            if asked.to_stop:
+                return
+        self._round_s = self._now_s() - began_s
+        status = self.status()
+        self._publisher.publish(status)
+        self._notifier.status(_summary(status))
+
+    def _wait(self, *until_s: float | None) -> None:
+        deadline_s = self._socket.deadline()
+        waits = [wait_s for wait_s in until_s if wait_s is not None]
+        if deadline_s is not None:
+            waits.append(deadline_s - time.monotonic())
+        if self._notifier.watchdog_interval_s is not None:
+            waits.append(self._notifier.watchdog_interval_s)
+        self._select(self._selector, max(min(waits, default=_LONGEST_WAIT_S), 0.0))
+
+    def _answer(self, command: str) -> dict[str, object]:
+        """Answer the control socket; nothing here may raise."""
+        if command == "pause":
+            self._supervisor.pause()
+            self._write("paused: everything is given back until damon-tuner resume")
+        elif command == "resume":
+            self._supervisor.resume()
+            self._write("resumed")
+        return to_dict(self.status())
+
+    def _reload(self) -> None:
+        """Take up the configuration as it is now, whole or not at all."""
+        self._notifier.reloading()
+        try:
+            config = load_config(self._config_path)
+            policy = trusted_policy(config.policy or PRETRAINED)
+            self._check_unchanged(config)
+            self._supervisor.reconfigure(config, policy)
+        except TunerError as error:
+            self._warn(
+                f"not reloaded, all goes on as before: {'; '.join(str(error).splitlines())}"
+            )
+        else:
+            self._policy = policy
+            self._publisher.reconfigure(config)
+            self._reloads += 1
+            self._write(f"reloaded {self._config_path}")
+        self._notifier.ready()
+
+    def _check_unchanged(self, config: Config) -> None:
+        if config.socket != self._supervisor.config.socket:
+            raise TunerError(
+                f"socket = {config.socket}: the socket moves only with a restart of the daemon"
+            )
+
+    def status(self) -> DaemonStatus:
+        """Tell how the daemon fares."""
+        config = self._supervisor.config
+        phase, reason = self._supervisor.phase
+        return DaemonStatus(
+            version=__version__,
+            pid=os.getpid(),
+            kernel=os.uname().release,
+            mode=config.mode,
+            phase="stopping" if self._is_stopping else phase,
+            reason=reason or self._policy.trouble,
+            started_unix_s=self._started_unix_s,
+            uptime_s=self._now_s() - self._started_s,
+            interval_s=config.interval_s,
+            policy=self._policy.name,
+            policy_sha256=self._policy.sha256,
+            is_fallback=bool(self._policy.trouble),
+            decisions=self._decisions,
+            last_decision_unix_s=self._last_unix_s,
+            decision_s=self._round_s,
+            reloads=self._reloads,
+            failures=self._supervisor.failures,
+            host=self._supervisor.watch.status,
+            tenants=self._supervisor.statuses(),
+        )
+
+    def _greeting(self) -> str:
+        config = self._supervisor.config
+        doing = "decides and sets nothing" if config.mode == "shadow" else "acts"
+        return (
+            f"damon-tunerd {__version__}: {config.mode} mode ({doing}), {len(config.tenants)} "
+            f"tenants configured, every {config.interval_s:g} s, policy {self._policy.name}"
+        )
+
+    def _first_policy(self, config: Config) -> Trusted:
+        path = config.policy or PRETRAINED
+        try:
+            return trusted_policy(path)
+        except TunerError as error:
+            self._warn(f"the static policy {config.fallback} decides: {error}")
+            return no_policy(str(path), str(error))
+
+    def _measured_swap_in_us(self) -> float:
+        try:
+            return measure_swap_in_us()
+        except TunerError as error:
+            self._warn(f"{error}; a major fault is taken to cost {_USUAL_SWAP_IN_US:g} us")
+            return _USUAL_SWAP_IN_US
+
+    def _new_session(self, nr_slots: int) -> Session:
+        return Session(nr_slots, kernel=self._kernel, state_dir=self._state_dir)
+
+    def _warn(self, text: str) -> None:
+        self._write(f"warning: {text}")
+
+    def _now_s(self) -> float:
+        return time.monotonic() if self._kernel is None else self._kernel.now_us() / 1e6
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        self._socket.open()
+        try:
+            yield
+        finally:
+            self._socket.close()
+            self._publisher.close()
+
+
+def _select(selector: selectors.BaseSelector, timeout_s: float) -> None:
+    for key, mask in selector.select(timeout_s):
+        key.data(mask)
+
+
+def _summary(status: DaemonStatus) -> str:
+    saved = sum(tenant.saved_bytes for tenant in status.tenants) >> 20
+    there = sum(bool(tenant.decisions) for tenant in status.tenants)
+    reason = f": {status.reason}" if status.reason else ""
+    return f"{status.mode}, {status.phase}{reason}; {there} tenants, {saved} MiB saved"
