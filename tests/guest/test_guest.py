@@ -12,6 +12,7 @@ import pytest
 
 from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
+from damon_tuner.kernel_iface.guest.disk import make_disk
 from damon_tuner.kernel_iface.guest.matrix import run_suite
 
 pytestmark = [pytest.mark.guest, pytest.mark.usefixtures("emulator")]
@@ -104,9 +105,27 @@ def test_a_panic_is_reported_with_the_console(tmp_path: Path, afterwards: str) -
     assert "Kernel panic" in log.read_text()
 
 
+def test_a_disk_outlives_a_power_cut(tmp_path: Path) -> None:
+    disk, lines = tmp_path / "disk", list[str]()
+    make_disk(disk, 64 << 20)
+    mount = "mount -t ext4 /dev/disk /mnt"
+    cut = f"{mount}; echo kept >/mnt/file; sync; echo b >/proc/sysrq-trigger; sleep 9"
+    with pytest.raises(GuestError, match="died while the command ran"):
+        run_in_guest(["sh", "-c", cut], out_dir=tmp_path, timeout_s=120, disk=disk)
+    run_in_guest(
+        ["sh", "-c", f"{mount}; cat /mnt/file"],
+        GuestSpec(swap_bytes=1 << 28),
+        out_dir=tmp_path,
+        timeout_s=120,
+        echo=lines.append,
+        disk=disk,
+    )
+    assert lines == ["kept"]
+
+
 def test_what_init_cannot_do_is_reported(tmp_path: Path) -> None:
     no_such_memory = GuestSpec(swap_bytes=1 << 52)
-    with pytest.raises(GuestError, match="could not be set up: cannot swap to zram"):
+    with pytest.raises(GuestError, match="could not be set up: cannot swap to /dev/zram"):
         run_in_guest(["true"], no_such_memory, out_dir=tmp_path, timeout_s=120)
 
 
