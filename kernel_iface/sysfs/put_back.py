@@ -68,7 +68,17 @@ def _put_back_one(
             tree.write(entry.path, entry.way_back)
     except TunerError as error:
         fate, reason = Fate.STUCK, str(error)
+        # a kdamond that ends by itself meanwhile refuses to be switched off
+        if _shows(tree, entry.path, entry.before):
+            fate, reason = Fate.ALREADY, ""
     return Outcome(entry.path, fate, entry.before, entry.way_back, held, reason)
+
+
+def _shows(tree: Tree, path: str, text: str) -> bool:
+    try:
+        return tree.read_if_present(path) == text
+    except TunerError:
+        return False
 
 
 def _held(tree: Tree, entry: Entry) -> str | None:

@@ -100,6 +100,8 @@ def test_what_is_paged_out_and_comes_back_is_counted_everywhere(area: mmap.mmap)
     assert after.swap_bytes - of_group.swap_bytes >= 14 * MIB
     for start in range(0, len(area), 4096):
         assert area[start] >= 0
+    if not devices:
+        return  # a disk keeps the pages in memory too: nothing has to come back
     back = since(counters(TREE), before)
     of_group_back = since(group().counters, of_group.counters)
     assert back.pswpin is not None

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from damon_tuner.benchmarks.kernel.kills import kill_all
+from damon_tuner.benchmarks.kernel.kills import drivers, kill_all
 from damon_tuner.errors import TakenOverError
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
@@ -72,7 +72,7 @@ def restored() -> Iterator[None]:
 
 @pytest.mark.slow
 def test_kills_at_random_moments_are_restored(tenant: int) -> None:
-    kills = list(kill_all(tenant, 5, random.Random(7)))
+    kills = list(kill_all(drivers(tenant), 5, random.Random(7)))
     assert [kill for kill in kills if not kill.restored] == []
     assert any(kill.left_changes for kill in kills)
 

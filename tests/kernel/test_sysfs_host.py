@@ -200,7 +200,8 @@ def test_pageout_moves_idle_memory_to_swap_and_the_tenant_goes_on(tenant: Tenant
     assert before.resident_bytes > MAPPED_BYTES
     assert after.swapped_bytes > 0.8 * COLD_BYTES
     assert after.resident_bytes < before.resident_bytes - 0.7 * COLD_BYTES
-    assert after.compressed_bytes > before.compressed_bytes + 0.3 * COLD_BYTES
+    if Path("/sys/block/zram0").exists():
+        assert after.compressed_bytes > before.compressed_bytes + 0.3 * COLD_BYTES
     assert after.swap_free_bytes < before.swap_free_bytes
     # Not sz_applied: of a region with a hole in it, the kernel pages out all and counts nothing.
     assert after.scheme_stats[0].sz_tried_bytes > 0.8 * COLD_BYTES

@@ -275,3 +275,18 @@ def test_stop_restores_after_the_process_has_exited(kernel, make_host, reaped):
         host.snapshot()
     host.stop()
     assert kernel.sysfs == found
+
+
+def test_a_kdamond_that_ends_while_it_is_switched_off_is_off(kernel, make_host):
+    """Linux 7.0 answers EPERM then; what counts is that it is off."""
+    host = make_host()
+    host.start([])
+
+    def ends(path: str, text: str) -> None:
+        if path == STATE and text == "off":
+            kernel.end_kdamond()
+            raise failure(errno.EPERM)
+
+    kernel.before_write = ends
+    host.stop()
+    assert kernel.files[NR_KDAMONDS] == "0"
