@@ -87,6 +87,7 @@ class Service:
             finally:
                 self._is_stopping = True
                 self._notifier.stopping("putting everything back")
+                self._publisher.publish(self.status())
                 self._supervisor.stop()
         self._write("stopped: everything is as it was")
 
