@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from damon_tuner.daemon.config.kinds import FolderOrNone
 from damon_tuner.daemon.config.layout import ROOT, TENANT, Table
 from damon_tuner.daemon.config.model import Config
 from damon_tuner.daemon.config.problems import Where, dotted
@@ -32,6 +33,7 @@ def _table(at: Where, values: object, layout: Table) -> Iterator[str]:
 def _keys(values: object, layout: Table) -> Iterator[str]:
     for name, key in layout.keys.items():
         value = getattr(values, key.field)
+        is_unset = value is None and not isinstance(key.kind, FolderOrNone)
         # a score without a command has an empty one
-        if value is not None and not (name == "command" and not value):
+        if not is_unset and not (name == "command" and not value):
             yield f"{name} = {key.kind.write(value)}"

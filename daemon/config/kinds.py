@@ -119,6 +119,19 @@ class AbsolutePath:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderOrNone:
+    """A folder, or the word that there is to be none."""
+
+    def read(self, value: object) -> Path | None:
+        """The path, or None."""
+        return None if value == "none" else AbsolutePath().read(value)
+
+    def write(self, value: Path | None) -> str:
+        """The path in quotes, or the word."""
+        return quoted("none" if value is None else str(value))
+
+
+@dataclass(frozen=True, slots=True)
 class CgroupPath:
     """A control group below the mount of cgroup v2; may be a glob pattern."""
 

@@ -11,6 +11,7 @@ from damon_tuner.daemon.config.kinds import (
     CgroupPath,
     Choice,
     Command,
+    FolderOrNone,
     Kind,
     Number,
     Several,
@@ -116,7 +117,7 @@ _BREAKER = Table(
 
 _EXPERIENCE = Table(
     {
-        "folder": Key("folder", AbsolutePath()),
+        "folder": Key("folder", FolderOrNone()),
         "max_size": Key(
             "max_bytes", Size(Quantity("size", BYTES, float(1 << 20), float(1 << 40), "64MiB"))
         ),

@@ -92,7 +92,7 @@ class Breaker:
 class Experience:
     """Where decisions and what came of them are kept; ``folder`` None keeps none."""
 
-    folder: Path | None = None
+    folder: Path | None = Path("/var/lib/damon-tuner/experience")
     max_bytes: int = 64 << 20
 
 

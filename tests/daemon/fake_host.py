@@ -89,6 +89,7 @@ class Daemon:
 
     def configure(self, text: str) -> None:
         head = f'socket = "{self.folder}/run/socket"\nswap_in = "20us"\n'
+        head += f'experience.folder = "{self.folder}/experience"\n'
         self.config.write_text(head + text)
 
     def service(self) -> Service:

@@ -37,7 +37,10 @@ class Daemon:
 
     def start(self) -> subprocess.Popen[str]:
         config = self.folder / "damon-tunerd.toml"
-        config.write_text(f'socket = "{self.socket}"\nswap_in = "20us"\n' + self.text)
+        config.write_text(
+            f'socket = "{self.socket}"\nswap_in = "20us"\n'
+            f'experience.folder = "{self.folder}/experience"\n' + self.text
+        )
         command = [sys.executable, "-m", "damon_tuner.daemon.main", "--config", str(config)]
         command += ["--state-dir", str(self.folder / "state")]
         return subprocess.Popen(
