@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from damon_tuner.checked_line import checked_line, read_checked_line
 from damon_tuner.daemon.experience.regions import pack_regions, region_words
+from damon_tuner.daemon.outcome import saved_bytes
 from damon_tuner.kernel_iface.host import U64_MAX, Snapshot
 from damon_tuner.policies.decision import Decision
 from damon_tuner.policies.schema import schema_hash
@@ -26,7 +27,8 @@ class Experience:
 
     ``run`` names one run of the daemon. ``observation`` and ``action`` are float32 values, and
     empty for a static policy; ``schema`` is the hash of what they mean. ``slowdown`` is the share
-    that faults cost since the decision before, None where nobody estimated it. ``regions`` are
+    that faults cost since the decision before, None where nobody estimated it. ``saved_bytes``
+    is what is swapped less its part of the compressed pool. ``regions`` are
     as ``pack_regions`` makes them. In shadow ``mode`` nothing that was decided was done, and
     ``slowdown``, ``resident_bytes`` and ``swapped_bytes`` are what the policy was told.
     """
@@ -47,6 +49,7 @@ class Experience:
     resident_bytes: int
     swapped_bytes: int
     compressed_bytes: int
+    saved_bytes: int
     memory_total_bytes: int
     sample_us: int
     aggr_us: int
@@ -84,6 +87,7 @@ class Experience:
             resident_bytes=snapshot.resident_bytes,
             swapped_bytes=snapshot.swapped_bytes,
             compressed_bytes=snapshot.compressed_bytes,
+            saved_bytes=saved_bytes(snapshot),
             memory_total_bytes=snapshot.memory_total_bytes,
             sample_us=snapshot.intervals.sample_us,
             aggr_us=snapshot.intervals.aggr_us,
@@ -205,6 +209,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
     "resident_bytes": _count,
     "swapped_bytes": _count,
     "compressed_bytes": _count,
+    "saved_bytes": _count,
     "memory_total_bytes": _count,
     "sample_us": _count,
     "aggr_us": _count,

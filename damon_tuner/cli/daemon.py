@@ -1,4 +1,4 @@
-"""Commands for the daemon that runs on this host: status, top, pause, resume."""
+"""Commands for the daemon that runs on this host, and for what it has left."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 SOCKET = Path("/run/damon-tuner/socket")
 """Where the daemon listens unless its configuration says otherwise."""
 
+EXPERIENCE = Path("/var/lib/damon-tuner/experience")
+"""Where it keeps experience unless its configuration says otherwise."""
+
 _PATIENCE_S = 5.0
 _PATIENCE_TO_PUT_BACK_S = 60.0
 
@@ -27,6 +30,8 @@ def add_commands(commands: Commands) -> None:
     _add_top(commands)
     _add_pause(commands)
     _add_resume(commands)
+    _add_report(commands)
+    _add_experience(commands)
 
 
 def _add_socket_option(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +87,52 @@ def _add_resume(commands: Commands) -> None:
     )
     _add_socket_option(parser)
     parser.set_defaults(run=_resume)
+
+
+def _add_report(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "report",
+        "tell what the daemon has saved, or in shadow mode would likely have saved",
+        "Reads the experience that the daemon keeps; it need not run.",
+    )
+    _add_folder(parser)
+    parser.add_argument(
+        "--since", type=seconds, metavar="S", help="only the last so many seconds (default: all)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=_report)
+
+
+def _add_experience(commands: Commands) -> None:
+    parser = command(commands, "experience", "look at what the daemon keeps to train on")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    show = command(actions, "show", "say how much of it there is, of which tenants")
+    _add_folder(show)
+    show.set_defaults(run=_show_experience)
+
+
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        default=EXPERIENCE,
+        help="where the daemon keeps experience, or one segment of it",
+    )
+
+
+def _report(args: argparse.Namespace) -> None:
+    from damon_tuner.daemon.report import report
+
+    found = report(args.folder, time.time() - args.since if args.since else 0.0)
+    print(found.json() if args.json else found.text())
+
+
+def _show_experience(args: argparse.Namespace) -> None:
+    from damon_tuner.training.experience import load_experience, summary
+
+    print(summary(load_experience(args.folder)))
 
 
 def _ask(socket: Path, what: str, timeout_s: float = _PATIENCE_S) -> DaemonStatus:
