@@ -17,7 +17,7 @@ from damon_tuner.policies.envelope import EVERYTHING, Envelope
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.policies.static import StaticPolicy
 
-NONSENSE, HOLD = "nonsense", "hold"
+NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
 
 # One observation outside of what a policy knows may be a tenant that has just started.
 _OUTSIDE_IN_A_ROW = 3
@@ -100,8 +100,9 @@ class Chooser:
         self.reason = self._distrust(decision)
         if not self.reason:
             return decision
-        # The guard is the same whoever decides: while it holds back, nothing is paged out.
-        schemes = () if HOLD in decision.reasons else self._fallback.schemes
+        # The guard is the same whoever decides; a static policy knows no less than all of it.
+        is_held = HOLD in decision.reasons or BREACH in decision.reasons
+        schemes = () if is_held else self._fallback.schemes
         reasons = tuple(reason for reason in decision.reasons if reason != NONSENSE)
         return replace(decision, schemes=schemes, knobs={}, reasons=reasons)
 

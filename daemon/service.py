@@ -18,7 +18,7 @@ from damon_tuner.daemon.notify import Notifier
 from damon_tuner.daemon.publisher import Publisher
 from damon_tuner.daemon.status import DaemonStatus, to_dict
 from damon_tuner.daemon.supervisor import Supervisor
-from damon_tuner.errors import TunerError
+from damon_tuner.errors import NotRestoredError, TunerError
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
@@ -29,6 +29,9 @@ PRETRAINED = Path(__file__).parent.parent / "policies" / "pretrained" / "reclaim
 _USUAL_SWAP_IN_US = 60.0
 
 _LONGEST_WAIT_S = 60.0
+
+# Each takes as long as DAMON's lock is insisted on, for each of its files.
+_MORE_TRIES = 2
 
 
 class Service:
@@ -88,8 +91,18 @@ class Service:
                 self._is_stopping = True
                 self._notifier.stopping("putting everything back")
                 self._publisher.publish(self.status())
-                self._supervisor.stop()
+                self._put_back()
         self._write("stopped: everything is as it was")
+
+    def _put_back(self) -> None:
+        """Put everything back; a kernel that is busy is asked again for a while."""
+        for _ in range(_MORE_TRIES):
+            try:
+                return self._supervisor.stop()
+            except NotRestoredError as error:
+                self._warn(f"trying again: {error}")
+                self._notifier.alive()
+        self._supervisor.stop()
 
     def _loop(self, asked: Asked) -> None:
         self._write(self._greeting())

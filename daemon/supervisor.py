@@ -12,7 +12,13 @@ from damon_tuner.daemon.managed import ManagedTenant
 from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.daemon.status import TenantStatus
 from damon_tuner.daemon.tenants import Finder, Found
-from damon_tuner.errors import LeftoverError, TakenOverError, TargetGoneError, TunerError
+from damon_tuner.errors import (
+    LeftoverError,
+    NotRestoredError,
+    TakenOverError,
+    TargetGoneError,
+    TunerError,
+)
 from damon_tuner.kernel_iface.host import Context, Target
 from damon_tuner.kernel_iface.sysfs.lease import LEASE_S
 from damon_tuner.kernel_iface.sysfs.observe.swap import readahead_pages
@@ -66,6 +72,8 @@ class Supervisor:
         self._swap_in_us = swap_in_us
         self._warn = warn
         self._tenants: dict[str, ManagedTenant] = {}
+        # Those that could not be ended yet, and how often that was tried.
+        self._leaving: dict[ManagedTenant, int] = {}
         self._found: list[Found] = []
         self._troubles: dict[str, _Trouble] = {}
         self._idle_since_s: float | None = None
@@ -106,6 +114,7 @@ class Supervisor:
         if self.is_paused or self.stood_down:
             return
         try:
+            self._see_off_those_leaving()
             self._found = self._finder.find()
             tripped = self.watch.look()
             self._let_go_of_those_gone()
@@ -171,12 +180,11 @@ class Supervisor:
         Raises:
             NotRestoredError: names what is left and the commands that mend it.
         """
-        tenants, self._tenants, self._idle_since_s = [*self._tenants.values()], {}, None
-        try:
-            self._session.close()
-        finally:
-            for tenant in tenants:
-                tenant.stop()
+        tenants = [*self._tenants.values(), *self._leaving]
+        self._session.close()
+        for tenant in tenants:
+            tenant.stop()
+        self._tenants, self._leaving, self._idle_since_s = {}, {}, None
 
     def statuses(self) -> tuple[TenantStatus, ...]:
         """Tell of each tenant that is configured or was found, in that order."""
@@ -281,13 +289,22 @@ class Supervisor:
 
     def _let_go(self, name: str) -> None:
         tenant = self._tenants.pop(name, None)
-        if tenant is None:
-            return
-        try:
-            tenant.stop()
-        except TunerError as error:
-            # The journal knows of it: it is put back when everything is.
-            self._stand_down(error)
+        if tenant is not None:
+            self._leaving[tenant] = 0
+            self._see_off_those_leaving()
+
+    def _see_off_those_leaving(self) -> None:
+        """End them; a kernel that is busy just now is asked again in the next round."""
+        for tenant in tuple(self._leaving):
+            try:
+                tenant.stop()
+            except NotRestoredError as error:
+                self._leaving[tenant] += 1
+                if self._leaving[tenant] >= _FAILURES_IN_A_ROW:
+                    self._stand_down(error)
+                    return
+            else:
+                del self._leaving[tenant]
 
     def _stand_down(self, error: TunerError) -> None:
         """Leave DAMON to whoever uses it, until told otherwise."""
@@ -304,7 +321,7 @@ class Supervisor:
             self._warn(str(error))
 
     def _release_if_idle(self) -> None:
-        if self._tenants or not self._session.is_open:
+        if self._tenants or self._leaving or not self._session.is_open:
             self._idle_since_s = None
             return
         now_s = self._now_s()

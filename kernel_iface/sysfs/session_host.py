@@ -175,18 +175,18 @@ class SessionHost:
         return self._tenant.pids
 
     def stop(self) -> None:
-        """Stop monitoring; may be called at any time, any number of times.
+        """Stop monitoring; may be called again, and then tries what failed before.
 
         Raises:
             NotRestoredError: names what is left and the commands that mend it.
         """
-        slot, self._slot = self._slot, None
         try:
-            if slot is not None and self._session.is_open:
-                self._session.damon.stop_one(slot)
-                self._session.free_slot(slot)
+            if self._slot is not None and self._session.is_open:
+                self._session.damon.stop_one(self._slot)
+                self._session.free_slot(self._slot)
         finally:
             self._source.close()
+        self._slot = None
 
     def _leased(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         if self._lease is None or not self._session.damon.features.has(LEASE_FILE):

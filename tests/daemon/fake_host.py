@@ -66,6 +66,9 @@ class FakeHost(FakeKernel):
         fields[11] = str(ticks)
         self.files[f"proc/{pid}/stat"] = ") ".join([*words[:-1], " ".join(fields)])
 
+    def pass_time(self, seconds: float) -> None:
+        """Nothing happens by itself here."""
+
     def schemes_of(self, kdamond: int = 0) -> list[str]:
         """The actions that a kdamond runs."""
         committed = self.kdamonds[kdamond].committed if self.kdamonds else None
@@ -82,6 +85,7 @@ class Daemon:
         self.folder = folder
         self.host = host
         self.lines: list[str] = []
+        self.write: Callable[[str], None] = self.lines.append
         self.at: list[tuple[float, Callable[[], object]]] = []
         self.config = folder / "damon-tunerd.toml"
         self.configure(text)
@@ -97,7 +101,7 @@ class Daemon:
             self.config,
             state_dir=self.folder / "state",
             kernel=self.host,
-            write=self.lines.append,
+            write=lambda line: self.write(line),
             select=self._select,
         )
 
@@ -117,7 +121,9 @@ class Daemon:
             key.data(mask)
         end_us = self.host.clock_us + max(int(timeout_s * 1e6), 1)
         next_us = min((int(at_s * 1e6) + 1 for at_s, _ in self.at), default=end_us)
-        self.host.clock_us = max(min(end_us, next_us), self.host.clock_us)
+        now_us = max(min(end_us, next_us), self.host.clock_us)
+        self.host.pass_time((now_us - self.host.clock_us) / 1e6)
+        self.host.clock_us = now_us
         due = [each for each in self.at if each[0] <= self.host.clock_us / 1e6]
         self.at = [each for each in self.at if each not in due]
         for _, call in due:

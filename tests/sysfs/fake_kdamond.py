@@ -213,7 +213,7 @@ class FakeKdamond:
             scheme = f"{self.context}/schemes/{index}"
             if self.kernel.files[f"{scheme}/access_pattern/sz/max"] == "0":
                 continue
-            for order, region in enumerate(self.kernel.regions):
+            for order, region in enumerate(self.kernel.regions_of(self.targets)):
                 directory = f"{scheme}/tried_regions/{order}"
                 for name in ("start", "end", "nr_accesses", "age"):
                     self.kernel.files[f"{directory}/{name}"] = str(getattr(region, name))

@@ -182,6 +182,10 @@ class FakeKernel:
         """Everything outside /proc: what has to be the same after ``stop``."""
         return {path: text for path, text in self.files.items() if not path.startswith("proc/")}
 
+    def regions_of(self, targets: list[str]) -> list[Region]:
+        """What a kdamond sees of the processes that it watches."""
+        return self.regions
+
     # The kernel's side.
 
     def _store(self, path: str, text: str) -> None:
