@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from damon_tuner.benchmarks.figure import Figure
@@ -10,7 +10,7 @@ from damon_tuner.benchmarks.figure import Figure
 
 def measure(
     group: str, policy: Path, budget: float, seeds: int, threads: int, reuse: Path | None
-) -> Sequence[Figure]:
+) -> Iterable[Figure]:
     """Measure ``group``, a choice of ``damon-tuner figures``; ``reuse`` reads an earlier demo."""
     if group == "sim":
         from damon_tuner.benchmarks.speed import env_figures, sim_figures
@@ -35,6 +35,10 @@ def measure(
         from damon_tuner.benchmarks.faults import fault_figures
 
         return fault_figures()
+    if group == "daemon":
+        from damon_tuner.benchmarks.daemon.run import daemon_figures
+
+        return daemon_figures()
     if group == "calibrate":
         from damon_tuner.benchmarks.calibrate import calibrate_figures
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from damon_tuner import __version__
+from damon_tuner.daemon.light import keep_light
 from damon_tuner.errors import ConfigError, TunerError
 
 _FILES = Path(__file__).parent / "files"
@@ -34,7 +35,7 @@ found problems.
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the daemon, or one of what goes before it; returns its exit status."""
-    _do_without_openssl()
+    keep_light()
     args = _parser().parse_args(argv)
     try:
         if args.print:
@@ -79,11 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         "/var/lib/damon-tuner)",
     )
     return parser
-
-
-def _do_without_openssl() -> None:
-    """Have ``hashlib`` use Python's own SHA-256: OpenSSL would be a fifth of all our memory."""
-    sys.modules.setdefault("_hashlib", None)  # type: ignore[arg-type]
 
 
 def _print(what: str) -> int:

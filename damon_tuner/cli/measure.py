@@ -18,7 +18,7 @@ from damon_tuner.cli.options import (
 )
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
 
-GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity", "faults")
+GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity", "faults", "daemon")
 
 
 def add_commands(commands: Commands) -> None:

@@ -1,0 +1,1 @@
+"""What is claimed of the daemon: its cost, its manners, and how it dies."""
