@@ -90,10 +90,10 @@ def emulator_command(
     for number, (name, path) in enumerate(ports.items(), start=1):
         command += ["-chardev", f"file,id={name},path={path}"]
         command += ["-device", f"virtserialport,nr={number},chardev={name},name={name}"]
-    for name, path in (("swap", files.swap), ("disk", files.disk)):
-        if path is not None:
+    for name, disk in (("swap", files.swap), ("disk", files.disk)):
+        if disk is not None:
             # the only disk that Debian's cloud kernels can use without a module
-            drive = f"file={_escaped(path)},if=none,id={name},format=raw,cache=unsafe"
+            drive = f"file={_escaped(disk)},if=none,id={name},format=raw,cache=unsafe"
             command += ["-drive", drive, "-device", f"nvme,drive={name},serial={name}"]
     return command
 
