@@ -18,7 +18,7 @@ from damon_tuner.kernel_iface.host import (
 from damon_tuner.kernel_iface.sysfs.damon import Damon
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
 from damon_tuner.kernel_iface.tracing import Aggregation, AggregationReader, Tap
-from damon_tuner.kernel_iface.tracing.aggregations import EVENT
+from damon_tuner.kernel_iface.tracing.aggregations import EVENT, PROBED_EVENT
 
 RegionsBy = Literal["auto", "trace", "files"]
 """The trace where it can be had, or one of the two only."""
@@ -78,9 +78,10 @@ class FileRegions:
 class TracedRegions:
     """What DAMON reported last: no scheme, no lock, and at most a wait for the first report."""
 
-    def __init__(self, kernel: Kernel, trace: Tap) -> None:
+    def __init__(self, kernel: Kernel, trace: Tap, nr_probes: int = 0) -> None:
         self._kernel = kernel
         self._trace = trace
+        self._nr_probes = nr_probes
         self._damon: Damon | None = None
         self._kdamond = 0
         self._reader: AggregationReader | None = None
@@ -93,7 +94,8 @@ class TracedRegions:
     def open(self, damon: Damon, kdamond: int) -> None:
         """Begin to read the reports of that kdamond; the trace records already."""
         self._damon, self._kdamond = damon, kdamond
-        self._reader = AggregationReader(self._trace.format(EVENT), damon.pid(kdamond))
+        event = self._trace.format(PROBED_EVENT if self._nr_probes else EVENT)
+        self._reader = AggregationReader(event, damon.pid(kdamond), nr_probes=self._nr_probes)
         self._newest = ()
 
     def regions(self, intervals: Intervals) -> tuple[Region, ...]:
@@ -126,12 +128,12 @@ class TracedRegions:
 
 
 def region_source(
-    how: RegionsBy, context: Context, kernel: Kernel, tap: Callable[[], Tap] | None
+    how: RegionsBy, context: Context, kernel: Kernel, tap: Callable[[str], Tap] | None
 ) -> RegionSource:
     """Open the way that was asked for; ``auto`` takes the files where there is no trace.
 
-    ``tap`` opens the trace; a kernel that is not this machine's has none. The trace does not
-    show the hits of probes.
+    ``tap`` opens the trace of an event; a kernel that is not this machine's has none. With
+    probes it takes an event that came with Linux 7.2.
 
     Raises:
         TunerError: the trace was asked for and cannot be had.
@@ -143,10 +145,9 @@ def region_source(
         if how == "trace":
             raise ValueError("only this machine's kernel has a trace: read the files")
         return FileRegions()
-    if how == "auto" and context.attrs.probes:
-        return FileRegions()
+    nr_probes = len(context.attrs.probes)
     try:
-        return TracedRegions(kernel, tap())
+        return TracedRegions(kernel, tap(PROBED_EVENT if nr_probes else EVENT), nr_probes)
     except TunerError:
         if how == "trace":
             raise

@@ -25,7 +25,6 @@ from damon_tuner.kernel_iface.sysfs.occupants import (
 from damon_tuner.kernel_iface.sysfs.region_source import RegionsBy, RegionSource, region_source
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
 from damon_tuner.kernel_iface.tracing import SharedTrace, Tap, TraceInstance
-from damon_tuner.kernel_iface.tracing.aggregations import EVENT
 from damon_tuner.signals import signals_held
 
 # What one region takes in a trace buffer, and how many aggregations are to fit.
@@ -156,8 +155,12 @@ class Session:
 
     def region_source(self, context: Context) -> RegionSource:
         """Open the way to see the regions of one tenant; raises what ``region_source`` does."""
-        tap = None if self._root is None else lambda: self._tap(context.attrs.max_nr_regions)
-        return region_source(self._regions_by, context, self.kernel, tap)
+
+        def tap(event: str) -> Tap:
+            return self._tap(event, context.attrs.max_nr_regions)
+
+        has_trace = self._root is not None
+        return region_source(self._regions_by, context, self.kernel, tap if has_trace else None)
 
     @contextmanager
     def undone_on_failure(self) -> Iterator[None]:
@@ -184,18 +187,20 @@ class Session:
     ) -> None:
         self.close()
 
-    def _tap(self, max_nr_regions: int) -> Tap:
+    def _tap(self, event: str, max_nr_regions: int) -> Tap:
         # A trace that nobody knows of could not be removed.
         with signals_held():
             if self._trace is None:
-                self._trace = self._opened_trace(max_nr_regions)
+                self._trace = self._opened_trace(event, max_nr_regions)
+            if event not in self._trace.trace.events:
+                raise TunerError("the trace of this session records other events: read the files")
             return self._trace.tap()
 
-    def _opened_trace(self, max_nr_regions: int) -> SharedTrace:
+    def _opened_trace(self, event: str, max_nr_regions: int) -> SharedTrace:
         aggregations = max(_BUFFERED_AGGREGATIONS, self._nr_slots)
         needed_bytes = max_nr_regions * _EVENT_BYTES * aggregations
         trace = TraceInstance(
-            [EVENT],
+            [event],
             buffer_bytes=max(needed_bytes, _LEAST_BUFFER_BYTES),
             root=self._root or Path("/"),
         )

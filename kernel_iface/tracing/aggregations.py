@@ -8,10 +8,10 @@ lock, without waiting, and without a file for each number.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import repeat
-from operator import gt
+from operator import gt, itemgetter
 from typing import Protocol
 
 from damon_tuner.kernel_iface.host import Region
@@ -21,19 +21,27 @@ from damon_tuner.kernel_iface.tracing.rows import Row, newest_first, rows_in, ro
 
 EVENT = "damon/damon_aggregated"
 
+PROBED_EVENT = "damon/damon_region_aggregated"
+"""The same with the hits of probes, where there are any (Linux 7.2)."""
+
 _FIELDS = (
     *("common_type", "common_pid", "target_id", "nr_regions"),
     *("start", "end", "nr_accesses", "age"),
 )
+_PROBED_FIELDS = (
+    *("common_type", "common_pid", "target_id", "start", "end"),
+    *("nr_regions", "nr_accesses", "age", "probe_hits"),
+)
 
-# start, end, nr_accesses, age
-_Region = tuple[int, int, int, int]
+# start, end, nr_accesses, age, and a number for each probe
+_Region = tuple[int, ...]
 _Complete = tuple[int, int, list[_Region]]
 
 # The first fields are the same of every region in an aggregation.
 _NR_COMMON = 4
 _NR_REGIONS = _FIELDS.index("nr_regions")
 _REGION = tuple(field.name for field in fields(Region))
+_NR_PLAIN = _REGION.index("probe_hits")
 
 _NO_TARGET = (0, 0, 0)
 
@@ -62,20 +70,29 @@ class TracePages(Protocol):
 class AggregationReader:
     """Puts records of ``damon_aggregated`` together again.
 
-    With ``kdamond_pid`` only those of that kernel thread count. An aggregation of which an event
-    was lost is left out.
+    With ``kdamond_pid`` only those of that kernel thread count, and with ``nr_probes`` the event
+    is ``damon_region_aggregated``. An aggregation of which an event was lost is left out.
     """
 
-    def __init__(self, event: EventFormat, kdamond_pid: int | None = None) -> None:
+    def __init__(
+        self, event: EventFormat, kdamond_pid: int | None = None, *, nr_probes: int = 0
+    ) -> None:
         self._event_id = event.event_id
-        self._decoder = event.decoder(_FIELDS)
         self._kdamond_pid = kdamond_pid
+        self._in_order: Callable[[tuple[int, ...]], tuple[int, ...]] | None = None
+        if not nr_probes:
+            self._decoder = event.decoder(_FIELDS)
+        else:
+            # the hits lie behind the fields, which only tell that they do
+            self._decoder = event.decoder(_PROBED_FIELDS, f"{nr_probes}B")
+            hits = range(len(_PROBED_FIELDS), len(_PROBED_FIELDS) + nr_probes)
+            self._in_order = itemgetter(*map(_PROBED_FIELDS.index, _FIELDS), *hits)
         self._target = _NO_TARGET
         self._pending: list[_Region] = []
 
     def feed(self, records: Iterable[Record]) -> list[Aggregation]:
         """Return the aggregations that ``records``, in the order of time, complete."""
-        rows = rows_in(records, self._decoder)
+        rows = self._ordered(rows_in(records, self._decoder))
         return [_aggregation(*found) for found in self._complete(rows)]
 
     def latest(self, trace: TracePages) -> Aggregation | None:
@@ -83,7 +100,7 @@ class AggregationReader:
         pending = self._target, self._pending
 
         def decode(page: bytes) -> list[Row]:
-            return rows_of(page, trace.layout, self._decoder)
+            return self._ordered(rows_of(page, trace.layout, self._decoder))
 
         for rows, is_all in newest_first(trace.pages_by_cpu(), decode):
             if not is_all and len(rows) < self._nr_regions(rows):
@@ -108,7 +125,7 @@ class AggregationReader:
             return () if newest is None else (newest,)
 
         def decode(page: bytes) -> list[Row]:
-            return rows_of(page, trace.layout, self._decoder)
+            return self._ordered(rows_of(page, trace.layout, self._decoder))
 
         found: dict[int, _Complete] = {}
         for rows, _ in newest_first(trace.pages_by_cpu(), decode):
@@ -117,6 +134,12 @@ class AggregationReader:
             if len(found) == nr_targets:
                 break
         return tuple(_aggregation(*found[target]) for target in sorted(found))
+
+    def _ordered(self, rows: list[Row]) -> list[Row]:
+        """Put the fields into the order of ``damon_aggregated``, where they have another."""
+        if self._in_order is None:
+            return rows
+        return [(time_ns, self._in_order(values)) for time_ns, values in rows]
 
     def _nr_regions(self, rows: Sequence[Row]) -> int:
         """How many rows the newest aggregation takes."""
@@ -143,13 +166,13 @@ class AggregationReader:
         return kind == self._event_id and self._kdamond_pid in (None, pid)
 
     def _complete(self, rows: Iterable[Row]) -> Iterator[_Complete]:
-        for time_ns, (kind, pid, target_id, nr_regions, start, end, nr_accesses, age) in rows:
+        for time_ns, (kind, pid, target_id, nr_regions, *region) in rows:
             if not self._is_ours(kind, pid):
                 continue
             target = (pid, target_id, nr_regions)
-            if target != self._target or (self._pending and start < self._pending[-1][1]):
+            if target != self._target or (self._pending and region[0] < self._pending[-1][1]):
                 self._target, self._pending = target, []
-            self._pending.append((start, end, nr_accesses, age))
+            self._pending.append(tuple(region))
             if len(self._pending) == nr_regions:
                 yield time_ns, target_id, self._pending
                 self._pending = []
@@ -162,6 +185,8 @@ def _aggregation(time_ns: int, target_id: int, found: list[_Region]) -> Aggregat
 def _regions(columns: Sequence[tuple[int, ...]]) -> tuple[Region, ...]:
     """Make all regions at once, field by field: one by one takes three times as long."""
     regions = tuple(map(object.__new__, repeat(Region, len(columns[0]))))
-    for name, values in zip(_REGION, (*columns, repeat(())), strict=True):
+    plain, hits = columns[:_NR_PLAIN], columns[_NR_PLAIN:]
+    probe_hits: Iterable[tuple[int, ...]] = zip(*hits, strict=True) if hits else repeat(())
+    for name, values in zip(_REGION, (*plain, probe_hits), strict=True):
         deque(map(getattr(Region, name).__set__, regions, values), maxlen=0)
     return regions

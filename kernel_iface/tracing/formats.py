@@ -55,8 +55,10 @@ class EventFormat:
             )
         return cls(int(number[1]), fields)
 
-    def decoder(self, names: Sequence[str]) -> struct.Struct:
+    def decoder(self, names: Sequence[str], tail: str = "") -> struct.Struct:
         """Return what unpacks ``names``, in the order of their offsets, from a payload.
+
+        ``tail`` is what follows the last of them, as ``struct`` writes it.
 
         Raises:
             DamonMissingError: this kernel's event lacks a field; names it.
@@ -74,7 +76,7 @@ class EventFormat:
         for field in wanted:
             code += f"{field.offset - at}x{field.code}"
             at = field.offset + field.size
-        return struct.Struct(code)
+        return struct.Struct(code + tail)
 
 
 @dataclass(frozen=True, slots=True)

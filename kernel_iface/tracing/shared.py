@@ -14,7 +14,9 @@ _KEPT_PAGES = 256
 
 
 class Trace(TracePages, Protocol):
-    """A trace instance that is open."""
+    """A trace instance that is open, and records ``events``."""
+
+    events: tuple[str, ...]
 
     def format(self, event: str) -> EventFormat:
         """Return the layout of ``system/event``; raises ``DamonMissingError``."""

@@ -137,7 +137,7 @@ def test_the_trace_goes_with_the_host(kernel):
     assert trace.is_closed
 
 
-def no_trace() -> Tap:
+def no_trace(event: str) -> Tap:
     raise DamonMissingError("this kernel cannot trace DAMON")
 
 
@@ -150,10 +150,16 @@ def test_without_trace_files_the_regions_come_from_damons(kernel):
         region_source("trace", Context(pid=PID), kernel, None)
 
 
-def test_what_the_trace_does_not_show_comes_from_files(kernel):
-    shared = SharedTrace(FakeTrace(kernel))
-    assert isinstance(region_source("auto", PROBED, kernel, shared.tap), FileRegions)
-    assert isinstance(region_source("auto", Context(pid=PID), kernel, shared.tap), TracedRegions)
+def test_hits_of_probes_have_an_event_of_their_own(kernel):
+    shared, asked = SharedTrace(FakeTrace(kernel)), []
+
+    def tap(event: str) -> Tap:
+        asked.append(event)
+        return shared.tap()
+
+    for context in (PROBED, Context(pid=PID)):
+        assert isinstance(region_source("auto", context, kernel, tap), TracedRegions)
+    assert asked == ["damon/damon_region_aggregated", "damon/damon_aggregated"]
 
 
 def test_regions_of_several_processes_come_target_by_target(kernel):

@@ -36,8 +36,29 @@ format:
 print fmt: "target_id=%lu nr_regions=%u %lu-%lu: %u %u", REC->target_id, REC->nr_regions
 """
 
+DAMON_REGION_AGGREGATED = """\
+name: damon_region_aggregated
+ID: 745
+format:
+\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;
+\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;
+\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;
+\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;
+
+\tfield:unsigned long target_id;\toffset:8;\tsize:8;\tsigned:0;
+\tfield:unsigned long start;\toffset:16;\tsize:8;\tsigned:0;
+\tfield:unsigned long end;\toffset:24;\tsize:8;\tsigned:0;
+\tfield:unsigned int nr_regions;\toffset:32;\tsize:4;\tsigned:0;
+\tfield:unsigned int nr_accesses;\toffset:36;\tsize:4;\tsigned:0;
+\tfield:unsigned int age;\toffset:40;\tsize:4;\tsigned:0;
+\tfield:__data_loc unsigned char[] probe_hits;\toffset:44;\tsize:4;\tsigned:0;
+
+print fmt: "target_id=%lu nr_regions=%u %lu-%lu: %u %u probe_hits=%s", REC->target_id
+"""
+
 LAYOUT = PageLayout.parse(HEADER_PAGE)
 EVENT = EventFormat.parse(DAMON_AGGREGATED)
+PROBED_EVENT = EventFormat.parse(DAMON_REGION_AGGREGATED)
 
 _MISSED, _STORED = 1 << 31, 1 << 30
 
@@ -95,3 +116,14 @@ def aggregated(
         struct.pack("=HBBiQI4xQQII", kind, 0, 0, pid, target, len(regions), *region)
         for region in regions
     ]
+
+
+def probed(regions: Sequence[tuple[int, ...]], *, pid: int = 77, target: int = 0) -> list[bytes]:
+    """The same with the hits of probes: ``(start, end, nr_accesses, age, *hits)``."""
+    payloads = []
+    for start, end, nr_accesses, age, *hits in regions:
+        where = len(hits) << 16 | 48
+        head = (PROBED_EVENT.event_id, 0, 0, pid, target, start, end, len(regions))
+        payload = struct.pack("=HBBiQQQIIII", *head, nr_accesses, age, where) + bytes(hits)
+        payloads.append(payload + bytes(-len(payload) % 4))
+    return payloads

@@ -6,10 +6,11 @@ import random
 
 import pytest
 
+from damon_tuner.kernel_iface.host import Region
 from damon_tuner.kernel_iface.tracing import AggregationReader, records_of
 from damon_tuner.kernel_iface.tracing.rows import newest_first
 
-from .ring_pages import EVENT, LAYOUT, aggregated, page, record
+from .ring_pages import EVENT, LAYOUT, PROBED_EVENT, aggregated, page, probed, record
 
 
 class Trace:
@@ -89,3 +90,27 @@ def test_an_aggregation_that_began_before_the_last_call_is_finished() -> None:
 
 def test_nothing_recorded_is_nothing_found() -> None:
     assert AggregationReader(EVENT).latest(Trace([[], []])) is None
+
+
+@pytest.mark.parametrize("nr_probes", [1, 2, 4])
+def test_hits_of_probes_come_with_their_regions(nr_probes: int) -> None:
+    hits = tuple(range(250, 250 + nr_probes))
+    rows = [(0, 4096, 3, 7, *hits), (4096, 9000, 0, 9, *hits[::-1])]
+    records = [record(payload) for payload in probed(rows)]
+    for pages in ([[page(1, records)]], [[page(1, records[:1]), page(2, records[1:])]]):
+        reader = AggregationReader(PROBED_EVENT, 77, nr_probes=nr_probes)
+        found = reader.latest(Trace(pages))
+        assert found is not None
+        assert found.regions == (
+            Region(0, 4096, 3, 7, hits),
+            Region(4096, 9000, 0, 9, hits[::-1]),
+        )
+
+
+def test_the_newest_of_each_target_is_found() -> None:
+    payloads = aggregated([(0, 1, 1, 1)], target=0) + aggregated([(5, 6, 1, 1)], target=1)
+    payloads += aggregated([(0, 1, 2, 2)], target=0) + aggregated([(5, 7, 2, 2)], target=1)
+    pages = [[page(at, [record(payload)]) for at, payload in enumerate(payloads, 1)]]
+    found = AggregationReader(EVENT).latest_of(Trace(pages), 2)
+    assert [each.regions for each in found] == [(Region(0, 1, 2, 2),), (Region(5, 7, 2, 2),)]
+    assert AggregationReader(EVENT).latest_of(Trace([[]]), 2) == ()
