@@ -29,7 +29,8 @@ def _tiering() -> object:
 
 def _kills() -> object:
     with kills.tenant() as tenant:
-        return kills.summary(list(kills.kill_all(tenant, _KILLS, Random(1))))
+        killed = list(kills.kill_all(kills.drivers(tenant), _KILLS, Random(1)))
+        return kills.summary("kernel.kill.restored", killed)
 
 
 def _monitor() -> object:

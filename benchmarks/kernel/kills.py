@@ -17,7 +17,7 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -57,7 +57,10 @@ _PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill: what ran, when it came, whether it left anything, and whether all is as before."""
+    """One kill: what ran, when it came, whether it left anything, and whether all is as before.
+
+    ``still`` names what is not as before after the restore.
+    """
 
     what: str
     after_s: float
@@ -65,7 +68,12 @@ class Kill:
     restore_was_killed: bool
     restore_s: float
     status: int
-    restored: bool
+    still: tuple[str, ...]
+
+    @property
+    def restored(self) -> bool:
+        """Whether everything is as before, and the restore says so."""
+        return self.status == 0 and not self.still
 
 
 def run_command(tenant: int) -> int:
@@ -108,7 +116,12 @@ def _kdamonds(tenant: int, mib: int) -> list[KdamondSpec]:
     ]
 
 
-DRIVERS: dict[str, Callable[[int], int]] = {"run": run_command, "damon": drive_damon}
+Drivers = Mapping[str, Callable[[], int]]
+
+
+def drivers(tenant: int) -> Drivers:
+    """What is killed: each manages the process ``tenant``, and ends by itself."""
+    return {"run": partial(run_command, tenant), "damon": partial(drive_damon, tenant)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -121,15 +134,15 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("changes the running kernel: only in the guest")
     rng = random.Random(options.seed)
     with tenant() as pid:
-        kills = list(kill_all(pid, options.kills, rng))
-    print(json.dumps(summary(kills)), flush=True)
+        kills = list(kill_all(drivers(pid), options.kills, rng))
+    print(json.dumps(summary("kernel.kill.restored", kills)), flush=True)
     return 0 if all(kill.restored for kill in kills) else 1
 
 
-def summary(kills: list[Kill]) -> dict[str, object]:
+def summary(figure: str, kills: list[Kill]) -> dict[str, object]:
     """What the figure says, and each kill that was not restored."""
     return {
-        "figure": "kernel.kill.restored",
+        "figure": figure,
         "value": sum(kill.restored for kill in kills),
         "unit": "kills",
         "kills": len(kills),
@@ -141,26 +154,43 @@ def summary(kills: list[Kill]) -> dict[str, object]:
     }
 
 
-def kill_all(tenant: int, count: int, rng: random.Random) -> Iterator[Kill]:
-    """Kill ``count`` runs on a process, each somewhere between its first and last moment."""
+def kill_all(
+    drivers: Drivers,
+    count: int,
+    rng: random.Random,
+    look: Callable[[str], None] = lambda name: None,
+) -> Iterator[Kill]:
+    """Kill ``count`` runs of the drivers in turn, each between its first and last moment.
+
+    ``look`` is told which driver it was before anything is restored.
+    """
     before = damon_settings()
-    lasts_s = {name: _duration_s(driver, tenant) for name, driver in DRIVERS.items()}
+    lasts_s = {name: _duration_s(driver) for name, driver in drivers.items()}
     if damon_settings() != before:
         raise TunerError("a run that was not killed left changes")
-    names = list(DRIVERS)
+    names = list(drivers)
     for number in range(count):
         name = names[number % len(names)]
         after_s = rng.uniform(0.0, lasts_s[name])
-        _killed(partial(DRIVERS[name], tenant), after_s)
+        _killed(drivers[name], after_s)
         left = damon_settings() != before
+        look(name)
         kill_restore = number % 5 == 4
         if kill_restore:
             _killed(_restore, rng.uniform(0.0, 0.2))
         began = time.monotonic()
         status = _ended(_forked(_restore))
         restore_s = time.monotonic() - began
-        restored = damon_settings() == before and status == 0 and not _journal().exists()
-        yield Kill(name, after_s, left, kill_restore, restore_s, status, restored)
+        yield Kill(name, after_s, left, kill_restore, restore_s, status, tuple(_still(before)))
+
+
+def _still(before: Mapping[str, str]) -> Iterator[str]:
+    now = damon_settings()
+    for path in sorted(before.keys() | now.keys()):
+        if before.get(path) != now.get(path):
+            yield f"{path}: {before.get(path)!r} -> {now.get(path)!r}"
+    if _journal().exists():
+        yield str(_journal())
 
 
 def _restore() -> int:
@@ -171,9 +201,9 @@ def _journal() -> Path:
     return state_dir() / "journal"
 
 
-def _duration_s(driver: Callable[[int], int], tenant: int) -> float:
+def _duration_s(driver: Callable[[], int]) -> float:
     began = time.monotonic()
-    status = _ended(_forked(partial(driver, tenant)))
+    status = _ended(_forked(driver))
     if status != 0:
         raise TunerError(f"a run that was not killed ended with {status}")
     return time.monotonic() - began
