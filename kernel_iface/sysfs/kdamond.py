@@ -20,6 +20,7 @@ from damon_tuner.kernel_iface.sysfs.rules import broken_rules
 from damon_tuner.kernel_iface.sysfs.staging import Staging
 from damon_tuner.kernel_iface.sysfs.targets import hands_regions_on, passage, without_obsolete
 from damon_tuner.kernel_iface.sysfs.tree import RefusedError, Tree
+from damon_tuner.kernel_iface.sysfs.unlimited import as_good_as_unlimited, limited
 
 # Came with the kernel that began to say whether a commit was taken.
 _ANSWERS = "contexts/0/monitoring_attrs/intervals/intervals_goal"
@@ -60,6 +61,8 @@ class Kdamond:
         self._spec = KdamondSpec()
         self._files: Files = {}
         self._committed_us: int | None = None
+        # The schemes, by index, that have had a quota since they were there.
+        self._had_quota: set[int] = set()
 
     @property
     def spec(self) -> KdamondSpec:
@@ -75,6 +78,7 @@ class Kdamond:
         """Stage everything and switch the worker on; the ledger knows the way back."""
         spec = _without_obsolete(spec)
         files = mapping.kdamond_files(spec, self._features)
+        self._had_quota = limited(spec)
         self._tree.write(f"{self._directory}/contexts/nr_contexts", "1")
         self._require_operations(spec.context.operations)
         written = self._staging.stage(files)
@@ -95,7 +99,7 @@ class Kdamond:
         work with the one before, unless it ``is_urgent``.
         """
         spec, before = _without_obsolete(spec), self._spec
-        wanted = mapping.kdamond_files(self._with_tuned(spec), self._features)
+        wanted = self._wanted(spec)
         effort = effort_for(self._staging.changes(wanted))
         due_us = self._due_us(effort)
         if can_wait(self._spec, spec) and not is_urgent and self._tree.kernel.now_us() < due_us:
@@ -111,6 +115,8 @@ class Kdamond:
             self._put_back(effort, error)
             raise
         self._spec, self._files = spec, self._staging.held()
+        still_there = {index for index in self._had_quota if index < len(spec.schemes)}
+        self._had_quota = still_there | limited(spec)
         if _frame(before) != _frame(spec):
             self._ledger.claim_kdamonds()
         return applied
@@ -178,13 +184,13 @@ class Kdamond:
     def _commit(self, spec: KdamondSpec) -> Applied:
         # A commit takes the intervals from the files, and would undo what the kernel has tuned.
         self.tuned_intervals()
-        files = mapping.kdamond_files(self._with_tuned(spec), self._features)
+        files = self._wanted(spec)
         before, after = self._spec.context.targets, spec.context.targets
         way = passage(before, after, os.getpid())
         note = ""
         if way is not None and self._features.has(_OBSOLETE):
             between = replace(spec, context=replace(spec.context, targets=way))
-            passing = mapping.kdamond_files(self._with_tuned(between), self._features)
+            passing = self._wanted(between)
             self._change(Effort.COMMIT, between, passing)
             # The kernel has dropped the obsolete ones: the next commit must not name them again.
             self._spec, self._files = spec, files
@@ -204,6 +210,15 @@ class Kdamond:
             if effort is Effort.COMMIT or hold_us(effort, self._spec):
                 self._committed_us = self._tree.kernel.now_us()
         return Applied(effort, tuple(written))
+
+    def _wanted(self, spec: KdamondSpec) -> Files:
+        """What the files are to hold, given what runs."""
+        schemes = tuple(
+            as_good_as_unlimited(scheme) if index in self._had_quota else scheme
+            for index, scheme in enumerate(spec.schemes)
+        )
+        tuned = self._with_tuned(replace(spec, schemes=schemes))
+        return mapping.kdamond_files(tuned, self._features)
 
     def _with_tuned(self, spec: KdamondSpec) -> KdamondSpec:
         """Where the intervals tune themselves, keep them as tuned unless others are asked for."""

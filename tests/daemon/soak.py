@@ -123,6 +123,8 @@ def _watch(
 ) -> None:
     result.decisions += 1
     name, elapsed_s = str(told["tenant"]), float(told["elapsed_s"])  # type: ignore[arg-type]
+    for other in [n for n, b in breaches.items() if elapsed_s - b.elapsed_s > 2 * step_s]:
+        del breaches[other]
     breach = breaches.setdefault(name, _Breach())
     is_gap = elapsed_s - breach.elapsed_s > 2 * step_s
     breach.elapsed_s = elapsed_s

@@ -215,3 +215,16 @@ def test_a_value_that_does_not_fit_is_named_with_its_file(kernel, host, value):
     with pytest.raises(KernelRejectedError, match=f"'{value}' to /sys/.*/0/quotas/bytes"):
         host.apply([replace(PAGEOUT, quota=Quota(sz_bytes=value))])
     assert kernel.files[f"{SCHEMES}/0/quotas/bytes"] == "0"
+
+
+def test_a_quota_that_is_taken_away_becomes_one_that_cannot_be_reached(kernel, host):
+    """Linux 6.18 never looks again at the quota of a scheme that has no limit any more."""
+    host.apply([LIMITED], is_urgent=True)
+    for schemes in ([PAGEOUT], [COLDER]):
+        host.apply(schemes, is_urgent=True)
+        assert int(kernel.committed["schemes/0/quotas/bytes"]) >= 1 << 60
+        assert kernel.committed["schemes/0/quotas/reset_interval_ms"] == "1000"
+    host.apply([], is_urgent=True)
+    # a scheme that takes the place of one that is gone never had a limit
+    host.apply([PAGEOUT], is_urgent=True)
+    assert kernel.committed["schemes/0/quotas/bytes"] == "0"
