@@ -71,6 +71,7 @@ def _measured(pid: int, metrics: Path, tenants: list[int]) -> Cost:
         shares.append((now_spent_s - spent_s) / (now_s - before_s))
         before_s, spent_s = now_s, now_spent_s
         nr_regions.append(sum(map(int, _REGIONS.findall(metrics.read_text()))))
+        print(f"round {number}: {nr_regions[-1]} regions, {shares[-1]:.2%}", flush=True)
     return Cost(
         nr_tenants=len(tenants),
         nr_regions=nr_regions,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from damon_tuner.benchmarks.daemon.process import SAMPLE_S
@@ -23,7 +24,7 @@ from damon_tuner.policies.static import STATIC_POLICIES
 _HOURS = 3
 _STARTS = 9
 _DECISIONS = 5_000
-_MIB = 1 << 20
+_MIB, _PAGE = 1 << 20, 4096
 
 # What was not needed at the start is loaded by then.
 _WARM_MINUTES = 20
@@ -72,7 +73,7 @@ def _decision(nr_regions: int) -> Figure:
     )
     rng, times_ms, cpu_ms = random.Random(1), [], []
     for number in range(_DECISIONS):
-        snapshot = _snapshot(number, nr_regions, rng)
+        snapshot = snapshot_of(number, nr_regions, rng)
         began_ns, cpu_ns = time.perf_counter_ns(), time.thread_time_ns()
         chooser.decide(snapshot, ())
         cpu_ms.append((time.thread_time_ns() - cpu_ns) / 1e6)
@@ -93,10 +94,13 @@ def _p99(values: list[float]) -> float:
     return sorted(values)[int(0.99 * len(values))]
 
 
-def _snapshot(number: int, nr_regions: int, rng: random.Random) -> Snapshot:
+def snapshot_of(number: int, nr_regions: int, rng: random.Random) -> Snapshot:
+    """Make the snapshot of a tenant with so many regions, some of them hot."""
+    ends = sorted(rng.sample(range(1, nr_regions * _MIB // _PAGE), nr_regions - 1))
+    edges = [at * _PAGE for at in (0, *ends, nr_regions * _MIB // _PAGE)]
     regions = tuple(
-        Region(at * _MIB, (at + 1) * _MIB, rng.choice((0, 0, 0, 3, 20)), rng.randrange(3_000))
-        for at in range(nr_regions)
+        Region(start, end, rng.choice((0, 0, 0, 3, 20)), rng.randrange(3_000))
+        for start, end in pairwise(edges)
     )
     return Snapshot(
         time_us=number * 5_000_000,

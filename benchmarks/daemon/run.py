@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from damon_tuner.benchmarks.daemon.experience import experience_figures
 from damon_tuner.benchmarks.daemon.guest_run import guest_figures
 from damon_tuner.benchmarks.daemon.here import cost_figures
 from damon_tuner.benchmarks.daemon.hostile import hostile_figure
@@ -19,6 +20,7 @@ DEFAULT_OUT = Path("out/daemon-figures")
 def daemon_figures(out: Path = DEFAULT_OUT) -> Iterator[Figure]:
     """Measure them one after another, about half an hour; the guests' results stay in ``out``."""
     yield from cost_figures()
+    yield from experience_figures()
     yield hostile_figure()
     yield from shadow_figures()
     yield from soak_figures()
