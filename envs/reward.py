@@ -24,7 +24,7 @@ class RewardWeights:
     """
 
     within: float = 0.05
-    beyond: float = 0.5
+    beyond: float = 0.7
     beyond_max: float = 5.0
 
 
