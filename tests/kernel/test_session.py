@@ -9,11 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from damon_tuner.errors import TargetGoneError
+from damon_tuner.errors import DamonMissingError, TargetGoneError
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
     Context,
+    MonitoringAttrs,
+    Operations,
+    Probe,
+    ProbeFilter,
+    ProbeFilterType,
     Quota,
     Scheme,
     Snapshot,
@@ -120,3 +125,28 @@ def test_who_exits_is_gone_and_leaves_the_others(session: Session, spawn_idler: 
     second.stop()
     assert states() == ["off"] * 3
     managed(session, spawn_idler().pid)
+
+
+def test_hits_of_probes_come_by_the_trace_as_by_the_files(tmp_path: Path, spawn_idler: Spawn):
+    spawn_idler()
+    attrs = MonitoringAttrs(probes=(Probe((ProbeFilter(ProbeFilterType.ANON, True, True),)),))
+    seen = {}
+    for how in ("trace", "files"):
+        with Session(1, state_dir=tmp_path / how, regions_by=how) as session:
+            session.open()
+            host = SessionHost(session, Context(Operations.PADDR, attrs))
+            try:
+                host.start(())
+            except DamonMissingError as error:
+                pytest.skip(str(error))
+            seen[how] = observe_until(host, lambda s: any(r.probe_hits[0] for r in s.regions))
+    shares = {how: anon_share(snapshot) for how, snapshot in seen.items()}
+    assert 0.0 < shares["trace"] < 1.0
+    assert shares["trace"] == pytest.approx(shares["files"], abs=0.1)
+
+
+def anon_share(snapshot: Snapshot) -> float:
+    """How much of the memory that was looked at is anonymous."""
+    sizes = [region.end - region.start for region in snapshot.regions]
+    hits = [region.probe_hits[0] / 20 for region in snapshot.regions]
+    return sum(size * share for size, share in zip(sizes, hits, strict=True)) / sum(sizes)
