@@ -118,16 +118,15 @@ def test_the_shipped_policy_decides_for_two_tenants_and_a_newcomer(
             members[0].kill()
             members[0].wait()
             expected = sorted([members[1].pid, newcomer.pid])
+            targets = KDAMONDS / "1/contexts/0/targets"
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
                 next(seen)
                 web = ask(daemon.socket, "status")["tenants"][1]
-                if sorted(web["pids"]) == expected:
+                pids = sorted(int(p.read_text()) for p in targets.glob("*/pid_target"))
+                if sorted(web["pids"]) == pids == expected:
                     break
-            assert sorted(web["pids"]) == expected
-            targets = KDAMONDS / "1/contexts/0/targets"
-            pids = sorted(int(p.read_text()) for p in targets.glob("*/pid_target"))
-            assert pids == expected
+            assert sorted(web["pids"]) == pids == expected, web
             stopped(process)
         assert process.returncode == 0
     finally:
