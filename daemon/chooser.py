@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from damon_tuner import _core
+from damon_tuner.daemon.watermarks import WatermarkSwitch
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
@@ -72,6 +73,7 @@ class Chooser:
         self._policy = policy
         self._fallback = fallback
         self._learned = LearnedPolicy(policy.network, budget, limits)
+        self._switch = WatermarkSwitch()
         self._outside = self._distrusted = 0
         self.reason = ""
 
@@ -102,7 +104,7 @@ class Chooser:
             return decision
         # The guard is the same whoever decides; a static policy knows no less than all of it.
         is_held = HOLD in decision.reasons or BREACH in decision.reasons
-        schemes = () if is_held else self._fallback.schemes
+        schemes = () if is_held else self._switch.running(self._fallback.schemes, snapshot)
         reasons = tuple(reason for reason in decision.reasons if reason != NONSENSE)
         return replace(decision, schemes=schemes, knobs={}, reasons=reasons)
 

@@ -19,7 +19,7 @@ from damon_tuner.policies.static import STATIC_POLICIES
 
 from ..policies.helpers import random_policy
 
-FALLBACK = STATIC_POLICIES["damon_reclaim"]
+FALLBACK = STATIC_POLICIES["pageout_30s"]
 
 
 @pytest.fixture
