@@ -14,7 +14,7 @@ from pathlib import Path
 from damon_tuner.benchmarks.daemon.guest_daemon import LEARNED, Daemon, acting
 from damon_tuner.benchmarks.daemon.guest_stripes import striped
 
-NR_TENANTS = 8
+NR_TENANTS = 6
 NR_ROUNDS = 24
 INTERVAL_S = 5.0
 
@@ -38,6 +38,8 @@ class Cost:
     """Of that, what no other process has: the rest is Python's own code."""
     swapped_bytes: int
     """Of the tenants."""
+    learned_share: float
+    """Of all decisions, those that the learned policy took."""
 
 
 def measure() -> Cost:
@@ -53,12 +55,13 @@ def measure() -> Cost:
         daemon = stack.enter_context(Daemon(folder, text))
         daemon.start()
         daemon.wait_for_decisions(_WARM_UP_ROUNDS * NR_TENANTS)
-        cost = _measured(daemon.pid, metrics, pids)
+        cost = _measured(daemon, metrics, pids)
         daemon.stop()
         return cost
 
 
-def _measured(pid: int, metrics: Path, tenants: list[int]) -> Cost:
+def _measured(daemon: Daemon, metrics: Path, tenants: list[int]) -> Cost:
+    pid = daemon.pid
     # halfway between two rounds
     time.sleep(INTERVAL_S / 2)
     kdamonds = [int(path.read_text()) for path in sorted(_KDAMONDS.glob("[0-9]*/pid"))]
@@ -80,6 +83,7 @@ def _measured(pid: int, metrics: Path, tenants: list[int]) -> Cost:
         rss_bytes=_kib(pid, "status", "VmRSS") << 10,
         uss_bytes=sum(_kib(pid, "smaps_rollup", f"Private_{kind}") for kind in _OWN) << 10,
         swapped_bytes=sum(_kib(tenant, "status", "VmSwap") for tenant in tenants) << 10,
+        learned_share=1.0 - daemon.nr_lines("static policy, because") / daemon.nr_decisions(),
     )
 
 

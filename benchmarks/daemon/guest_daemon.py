@@ -77,7 +77,11 @@ class Daemon:
     def nr_decisions(self, tenant: str = "") -> int:
         """How many decisions it has told of, for one tenant or for all."""
         mark = f"s {tenant}: resident " if tenant else ": resident "
-        return sum(mark in line for line in self.log())
+        return self.nr_lines(mark)
+
+    def nr_lines(self, part: str) -> int:
+        """How many lines of its log have ``part`` in them."""
+        return sum(part in line for line in self.log())
 
     def wait_for(self, true: Callable[[], bool], what: str, limit_s: float = _LIMIT_S) -> None:
         """Wait until something is true while the daemon runs."""

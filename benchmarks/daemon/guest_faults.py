@@ -211,14 +211,15 @@ def _no_room_for_experience(scene: Scene) -> str:
             daemon.start()
             said = daemon.wait_for_line("experience cannot be kept")
             _until(scene, daemon, 15.0)
-            warned = sum("experience cannot be kept" in line for line in daemon.log())
+            warned = daemon.nr_lines("experience cannot be kept")
             _require(warned == 1, f"it said so {warned} times")
             filler.unlink()
-            daemon.wait_for(lambda: bool(list(folder.glob("*.jsonl"))), "kept experience again")
+            daemon.wait_for(lambda: _has_content(folder), "kept experience again")
             daemon.wait_for_decisions(4)
             daemon.stop()
         kept = read_experience(folder)
-        _require(len(kept.records) >= 4 and not kept.nr_damaged, "what it kept is damaged")
+        _require(not kept.nr_damaged, f"{kept.nr_damaged} of its records are damaged")
+        _require(len(kept.records) >= 4, f"it kept {len(kept.records)} records")
         return said
 
 
@@ -271,6 +272,10 @@ def _fill(folder: Path) -> Path:
                 file.write(_PAGE)
         except OSError:
             return path
+
+
+def _has_content(folder: Path) -> bool:
+    return any(path.stat().st_size for path in folder.glob("*.jsonl"))
 
 
 def _require(true: bool, otherwise: str) -> None:

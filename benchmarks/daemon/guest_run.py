@@ -121,6 +121,7 @@ def _cpu(measured: Mapping[str, Any], folder: Path) -> Iterator[Figure]:
             "kdamonds_in_guest": cost["kdamonds_share"],
             "interval_s": INTERVAL_S,
             "swapped_bytes": cost["swapped_bytes"],
+            "learned_share": cost["learned_share"],
             **more,
         },
     )

@@ -22,13 +22,14 @@ Told = list[Mapping[str, Any]]
 KERNEL = "7.3.4-cloud-amd64"
 BOOTED = "nothing to put back: the host has booted since, and what was changed is gone"
 COST = {
-    "nr_tenants": 8,
+    "nr_tenants": 6,
     "nr_regions": [990, 1010, 1000],
     "shares": [0.01, 0.02, 0.03],
     "kdamonds_share": 0.2,
     "rss_bytes": 16 << 20,
     "uss_bytes": 12 << 20,
     "swapped_bytes": 1 << 20,
+    "learned_share": 1.0,
 }
 KILLS = {
     "figure": "daemon.kill.restored",
