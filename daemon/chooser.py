@@ -16,7 +16,7 @@ from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
 from damon_tuner.policies.envelope import EVERYTHING, Envelope
 from damon_tuner.policies.policy_file import load_policy
-from damon_tuner.policies.static import StaticPolicy
+from damon_tuner.policies.static import StaticPolicy, within
 
 NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
 
@@ -53,6 +53,11 @@ def no_policy(name: str, trouble: str) -> Trusted:
 
 def trusted_policy(path: Path) -> Trusted:
     """Read a policy file; raises ``PolicyFileError``, also for monitoring that is not ours."""
+    try:
+        # once, so that what is checked is what is named
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise PolicyFileError(f"{path}: cannot be read: {error.strerror}") from None
     policy = load_policy(path)
     trained_with = policy.provenance.get("monitoring", monitoring())
     if trained_with != monitoring():
@@ -60,7 +65,6 @@ def trusted_policy(path: Path) -> Trusted:
             f"{path} was trained with other monitoring ({trained_with}) than this release uses "
             f"({monitoring()}): train it again"
         )
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Trusted(policy.network(), policy.envelope, str(path), sha256)
 
 
@@ -73,6 +77,7 @@ class Chooser:
         self._policy = policy
         self._fallback = fallback
         self._learned = LearnedPolicy(policy.network, budget, limits)
+        self._limits = limits
         self._switch = WatermarkSwitch()
         self._outside = self._distrusted = 0
         self.reason = ""
@@ -91,7 +96,7 @@ class Chooser:
         self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
     ) -> None:
         """Go on with others; what the guard knows stays."""
-        self._policy, self._fallback = policy, fallback
+        self._policy, self._fallback, self._limits = policy, fallback, limits
         self._learned.set_network(policy.network)
         self._learned.set_budget(budget)
         self._learned.set_limits(limits)
@@ -104,7 +109,8 @@ class Chooser:
             return decision
         # The guard is the same whoever decides; a static policy knows no less than all of it.
         is_held = HOLD in decision.reasons or BREACH in decision.reasons
-        schemes = () if is_held else self._switch.running(self._fallback.schemes, snapshot)
+        allowed = within(self._fallback.schemes, self._limits, snapshot.intervals)
+        schemes = () if is_held else self._switch.running(allowed, snapshot)
         reasons = tuple(reason for reason in decision.reasons if reason != NONSENSE)
         return replace(decision, schemes=schemes, knobs={}, reasons=reasons)
 

@@ -11,13 +11,10 @@ from damon_tuner.daemon.log_line import json_line, text_line
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
-from damon_tuner.kernel_iface.sysfs.lease import LEASE_S
+from damon_tuner.kernel_iface.sysfs.lease import lease_for
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy
 from damon_tuner.policies.static import STATIC_POLICIES
-
-# A decision that comes late must not let the schemes stop meanwhile.
-_LEASED_INTERVALS = 6
 
 
 def manage_process(
@@ -47,7 +44,7 @@ def manage_process(
         context,
         swap_in_us=swap_in_us or measure_swap_in_us(),
         state_dir=state_dir,
-        lease_s=max(LEASE_S, _LEASED_INTERVALS * interval_s),
+        lease_s=lease_for(interval_s),
     )
     describe = json_line if as_json else text_line
     control(

@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,12 +15,20 @@ from damon_tuner.daemon.config import Score
 
 _MOST_BYTES = 256
 
+# An application that says nothing for so many rounds may be too slow to; a file that nobody has
+# written for so long says nothing.
+_SILENT_ROUNDS = 3
+_STALE_S = 60.0
+
+# Programs that were killed and are not gone yet: the kernel may hold one for as long as it likes.
+_dying: list[int] = []
+
 
 class ScoreReader:
     """What an application says of itself; a round takes what the last one asked for.
 
-    A program gets ``timeout_s`` and is then killed. Without a number nothing is known, which
-    trips nothing: ``trouble`` says why there is none.
+    A program gets ``timeout_s`` and is then killed. Without a number for three rounds in a row the
+    score counts as too low; ``trouble`` says why there is none.
     """
 
     def __init__(self, score: Score, now_s: Callable[[], float]) -> None:
@@ -29,6 +38,7 @@ class ScoreReader:
         self._out = -1
         self._deadline_s = 0.0
         self._text = b""
+        self._nr_silent = 0
         self.value: float | None = None
         self.trouble = ""
 
@@ -40,16 +50,21 @@ class ScoreReader:
             self._poll()
             if self._pid is None:
                 self._start()
-        return self.value is not None and self.value < self._score.floor
+        if self.value is None:
+            self._nr_silent += bool(self.trouble)
+            return self._nr_silent >= _SILENT_ROUNDS
+        self._nr_silent = 0
+        return self.value < self._score.floor
 
     def close(self) -> None:
         """End what was asked for."""
         if self._pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            _dying.append(self._pid)
             os.close(self._out)
             self._pid, self._out = None, -1
+        _reap()
 
     def _start(self) -> None:
         readable, writable = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -121,8 +136,16 @@ def _file_text(path: Path) -> bytes | str:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            seen = os.fstat(fd)
+            if not stat.S_ISREG(seen.st_mode):
                 return f"{path} is no file"
+            if time.time() - seen.st_mtime > _STALE_S:
+                return f"{path} was not written for {_STALE_S:.0f} s"
             return file.read(_MOST_BYTES)
     except OSError as error:
         return f"{path} cannot be read ({error.strerror})"
+
+
+def _reap() -> None:
+    """Take leave of those that are gone by now."""
+    _dying[:] = [pid for pid in _dying if os.waitpid(pid, os.WNOHANG)[0] == 0]

@@ -14,6 +14,7 @@ from damon_tuner.daemon.asked_to import Asked, asked_by_signals
 from damon_tuner.daemon.chooser import Trusted, no_policy, trusted_policy
 from damon_tuner.daemon.config import Config, load_config
 from damon_tuner.daemon.control_socket import ControlSocket
+from damon_tuner.daemon.log import Log
 from damon_tuner.daemon.notify import Notifier
 from damon_tuner.daemon.publisher import Publisher
 from damon_tuner.daemon.status import DaemonStatus, to_dict
@@ -25,20 +26,23 @@ from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
 
 PRETRAINED = Path(__file__).parent.parent / "policies" / "pretrained" / "reclaim.safetensors"
 
-# What a major fault costs where it cannot be measured: a fast disk.
-_USUAL_SWAP_IN_US = 60.0
+# What a major fault costs where it cannot be measured: a slow disk, to be on the safe side.
+_ASSUMED_SWAP_IN_US = 10_000.0
 
 _LONGEST_WAIT_S = 60.0
 
-# Each takes as long as DAMON's lock is insisted on, for each of its files.
-_MORE_TRIES = 2
+# How long to insist when DAMON's lock is taken: the next round comes soon.
+_BUSY_S = 2.0
+
+# And when everything is to be put back, for the last time.
+_PATIENCE_S = 60.0
 
 
 class Service:
     """damon-tunerd, from its configuration at ``config_path``.
 
-    ``write`` is given the log, line by line. ``kernel``, where it is given, replaces the machine,
-    and ``select`` the waiting, in tests.
+    ``write`` is given the log, line by line, in place of standard output. ``kernel``, where it is
+    given, replaces the machine, and ``select`` the waiting, in tests.
 
     Raises:
         TunerError: the configuration or the host is not as it must be; nothing was changed.
@@ -50,27 +54,28 @@ class Service:
         *,
         state_dir: Path | None = None,
         kernel: Kernel | None = None,
-        write: Callable[[str], None] = lambda line: print(line, flush=True),
+        write: Callable[[str], None] | None = None,
         select: Callable[[selectors.BaseSelector, float], None] | None = None,
     ) -> None:
         self._config_path = config_path
         self._state_dir = state_dir
         self._kernel = kernel
-        self._write = write
+        self._write = write or Log()
+        self._notifier = Notifier()
         self._select = select or _select
         config = load_config(config_path)
         self._policy = self._first_policy(config)
+        self._measured_us = config.swap_in_us or self._measured_swap_in_us()
         self._supervisor = Supervisor(
             config,
             self._policy,
             make_session=self._new_session,
-            swap_in_us=config.swap_in_us or self._measured_swap_in_us(),
+            swap_in_us=self._measured_us,
             warn=self._warn,
         )
-        self._publisher = Publisher(config, write=write, warn=self._warn)
+        self._publisher = Publisher(config, write=self._write, warn=self._warn)
         self._selector = selectors.DefaultSelector()
         self._socket = ControlSocket(config.socket, self._selector, self._answer)
-        self._notifier = Notifier()
         self._started_unix_s, self._started_s = time.time(), self._now_s()
         self._decisions = self._reloads = 0
         self._last_unix_s: float | None = None
@@ -90,19 +95,22 @@ class Service:
             finally:
                 self._is_stopping = True
                 self._notifier.stopping("putting everything back")
-                self._publisher.publish(self.status())
-                self._put_back()
+                try:
+                    self._put_back()
+                finally:
+                    self._publisher.publish(self.status())
         self._write("stopped: everything is as it was")
 
     def _put_back(self) -> None:
         """Put everything back; a kernel that is busy is asked again for a while."""
-        for _ in range(_MORE_TRIES):
+        give_up_s = self._now_s() + _PATIENCE_S
+        while True:
             try:
                 return self._supervisor.stop()
             except NotRestoredError as error:
+                if not self._supervisor.is_unrestored or self._now_s() >= give_up_s:
+                    raise
                 self._warn(f"trying again: {error}")
-                self._notifier.alive()
-        self._supervisor.stop()
 
     def _loop(self, asked: Asked) -> None:
         self._write(self._greeting())
@@ -147,7 +155,7 @@ class Service:
         """Answer the control socket; nothing here may raise."""
         if command == "pause":
             self._supervisor.pause()
-            self._write("paused: everything is given back until damon-tuner resume")
+            self._write(f"paused: {self._supervisor.phase[1]}")
         elif command == "resume":
             self._supervisor.resume()
             self._write("resumed")
@@ -160,7 +168,8 @@ class Service:
             config = load_config(self._config_path)
             policy = trusted_policy(config.policy or PRETRAINED)
             self._check_unchanged(config)
-            self._supervisor.reconfigure(config, policy)
+            swap_in_us = config.swap_in_us or self._measured_us
+            self._supervisor.reconfigure(config, policy, swap_in_us)
         except TunerError as error:
             self._warn(
                 f"not reloaded, all goes on as before: {'; '.join(str(error).splitlines())}"
@@ -224,11 +233,20 @@ class Service:
         try:
             return measure_swap_in_us()
         except TunerError as error:
-            self._warn(f"{error}; a major fault is taken to cost {_USUAL_SWAP_IN_US:g} us")
-            return _USUAL_SWAP_IN_US
+            self._warn(
+                f"{error}; until then one is taken to cost {_ASSUMED_SWAP_IN_US / 1e3:g} ms"
+            )
+            return _ASSUMED_SWAP_IN_US
 
     def _new_session(self, nr_slots: int) -> Session:
-        return Session(nr_slots, kernel=self._kernel, state_dir=self._state_dir)
+        # Whoever waits for a busy kernel is alive.
+        return Session(
+            nr_slots,
+            kernel=self._kernel,
+            state_dir=self._state_dir,
+            busy_timeout_s=_BUSY_S,
+            record=lambda access: self._notifier.alive(),
+        )
 
     def _warn(self, text: str) -> None:
         self._write(f"warning: {text}")

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeVar
 
+from damon_tuner.daemon.config import TenantConfig
 from damon_tuner.errors import TunerError
 
 DAEMON_PHASES = ("managing", "idle", "paused", "stood down", "stopping")
-"""Idle: no tenant is there. Stood down: the circuit breaker has, or DAMON is somebody else's."""
+"""Idle: no tenant is there. Stood down: the host cannot be managed, or DAMON is another's."""
 
 TENANT_PHASES = (
     *("managing", "shadowing", "waiting", "holding", "fallback", "failing", "protected"),
@@ -53,6 +54,37 @@ class TenantStatus:
     breaches: int
     heat: Mapping[str, float]
     nr_regions: int
+
+
+def absent(
+    name: str,
+    source: str,
+    pids: tuple[int, ...],
+    phase: str,
+    reason: str,
+    config: TenantConfig,
+) -> TenantStatus:
+    """Return the status of a tenant that is not managed."""
+    return TenantStatus(
+        name=name,
+        source=source,
+        pids=pids,
+        phase=phase,
+        reason=reason,
+        budget=config.budget,
+        price=config.price,
+        slowdown=None,
+        slowdown_300s=None,
+        resident_bytes=0,
+        swapped_bytes=0,
+        saved_bytes=0,
+        knobs={},
+        guard=(),
+        decisions=0,
+        breaches=0,
+        heat={},
+        nr_regions=0,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from damon_tuner.daemon.chooser import Chooser, Trusted
 from damon_tuner.daemon.config import Config, TenantConfig
+from damon_tuner.daemon.held import Held
 from damon_tuner.daemon.host_watch import HostWatch
 from damon_tuner.daemon.managed import ManagedTenant
 from damon_tuner.daemon.outcome import Outcome
-from damon_tuner.daemon.status import TenantStatus
+from damon_tuner.daemon.status import TenantStatus, absent
 from damon_tuner.daemon.tenants import Finder, Found
-from damon_tuner.errors import (
-    LeftoverError,
-    NotRestoredError,
-    TakenOverError,
-    TargetGoneError,
-    TunerError,
+from damon_tuner.daemon.trouble import (
+    FAILURES_IN_A_ROW,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    Troubles,
 )
+from damon_tuner.errors import NotRestoredError, TakenOverError, TargetGoneError, TunerError
 from damon_tuner.kernel_iface.host import Context, Target
-from damon_tuner.kernel_iface.sysfs.lease import LEASE_S
+from damon_tuner.kernel_iface.sysfs.lease import lease_for
 from damon_tuner.kernel_iface.sysfs.observe.swap import readahead_pages
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
+from damon_tuner.kernel_iface.sysfs.tree import Tree
 from damon_tuner.policies.decision import MONITORING, GuardLimits
-from damon_tuner.policies.static import STATIC_POLICIES, StaticPolicy
-
-# A decision that comes late must not let the schemes stop meanwhile.
-_LEASED_INTERVALS = 6
-
-# A tenant that fails so often in a row is let go, and tried again after a while that doubles.
-_FAILURES_IN_A_ROW = 3
-_FIRST_PAUSE_S = 30.0
-_LONGEST_PAUSE_S = 900.0
+from damon_tuner.policies.static import STATIC_POLICIES
 
 # How long DAMON is kept without a tenant: one that restarts is back before.
 _IDLE_S = 30.0
-
-
-@dataclass(slots=True)
-class _Trouble:
-    """What a tenant has failed with, and when it is tried again."""
-
-    reason: str = ""
-    in_a_row: int = 0
-    retry_s: float = 0.0
-    pause_s: float = _FIRST_PAUSE_S
 
 
 class Supervisor:
@@ -65,23 +49,25 @@ class Supervisor:
         swap_in_us: float,
         warn: Callable[[str], None],
     ) -> None:
-        self._make_session = make_session
-        self._session = make_session(config.max_tenants)
-        self._config = config
-        self._policy = policy
-        self._swap_in_us = swap_in_us
+        self._held = Held(make_session, config.max_tenants)
+        self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
         self._warn = warn
         self._tenants: dict[str, ManagedTenant] = {}
-        # Those that could not be ended yet, and how often that was tried.
+        # Those that could not be ended yet, and in how many rounds that was tried.
         self._leaving: dict[ManagedTenant, int] = {}
+        # What the guard knows of tenants outlives a pause, or a failure.
+        self._choosers: dict[str, tuple[Chooser, frozenset[int]]] = {}
         self._found: list[Found] = []
-        self._troubles: dict[str, _Trouble] = {}
-        self._idle_since_s: float | None = None
-        self._finder = self._new_finder()
+        self._troubles = Troubles()
+        self._finder = Finder(self._tree, config.tenants, config.protected_cgroups)
         self._started_s = self._now_s()
-        self.watch = HostWatch(self._session.tree, config.breaker)
+        self._idle_since_s: float | None = None
+        self._nr_blind = 0
+        self.watch = HostWatch(self._tree, config.breaker)
         self.is_paused = False
         self.stood_down = ""
+        self._retry_s: float | None = None
+        self._pause_s = FIRST_PAUSE_S
         self.failures = 0
 
     @property
@@ -92,32 +78,41 @@ class Supervisor:
     @property
     def phase(self) -> tuple[str, str]:
         """What it is doing, and why it is not simply managing."""
+        unrestored = self._held.unrestored and f"not given back yet: {self._held.unrestored}"
         if self.is_paused:
-            return "paused", "until damon-tuner resume"
+            return "paused", unrestored or "until damon-tuner resume"
         if self.stood_down:
             return "stood down", self.stood_down
         if not self._tenants:
             none = "no tenant is configured" if not self._config.tenants else "no tenant is there"
-            return "idle", none
+            return "idle", unrestored or none
         return "managing", ""
+
+    @property
+    def is_unrestored(self) -> bool:
+        """Whether something could not be put back, and may be with another try."""
+        return bool(self._held.unrestored)
 
     def check(self) -> None:
         """Refuse a host that cannot be managed; writes nothing. Raises what ``Session`` raises."""
-        self._session.check()
+        self._held.session.check()
 
     def round(self) -> Iterator[Outcome]:
         """Look for tenants, and decide for each; yields what was decided.
 
-        Whatever fails with one tenant leaves the others. Where DAMON is somebody else's, or the
-        host cannot be managed, everything is given back and nothing is done until ``resume``.
+        Whatever fails with one tenant leaves the others. Where the host cannot be managed,
+        everything is given back and tried again after a while; where somebody else has taken what
+        is ours, or it could not be put back, nothing is done until ``resume``. What could not be
+        given back is tried in every round, whatever else.
         """
-        if self.is_paused or self.stood_down:
+        if self._held.unrestored:
+            self._give_back()
+        if self._held.unrestored or self.is_paused or not self._may_go_on():
             return
         try:
             self._see_off_those_leaving()
-            self._found = self._finder.find()
-            tripped = self.watch.look()
-            self._let_go_of_those_gone()
+            self._look_for_tenants()
+            tripped = self._tripped()
             self._take_up_those_there()
         except TunerError as error:
             self._stand_down(error)
@@ -128,23 +123,24 @@ class Supervisor:
                 yield outcome
             if self.stood_down:
                 return
+        self._pause_s = FIRST_PAUSE_S
         self._release_if_idle()
 
     def flush(self) -> float | None:
         """Bring what was held back and is due; return in how many seconds the next of it is."""
-        if not self._session.is_open:
+        session = self._held.session
+        if not session.is_open:
             return None
         try:
-            with self._session.tree.sensible():
-                due_us = self._session.damon.flush()
+            with self._tree.sensible():
+                due_us = session.damon.flush()
         except TakenOverError as error:
             self._stand_down(error)
             return None
         except TunerError:
             # It is given up, and what comes of that the next round shows.
             return None
-        now_us = self._session.kernel.now_us()
-        return None if due_us is None else max(due_us - now_us, 0) / 1e6
+        return None if due_us is None else max(due_us / 1e6 - self._now_s(), 0.0)
 
     def pause(self) -> None:
         """Give everything back, and do nothing until ``resume``."""
@@ -154,37 +150,42 @@ class Supervisor:
     def resume(self) -> None:
         """Go on after ``pause``, or after standing down."""
         self.is_paused, self.stood_down = False, ""
+        self._pause_s = FIRST_PAUSE_S
         self._troubles.clear()
 
-    def reconfigure(self, config: Config, policy: Trusted) -> None:
-        """Go on by another configuration; tenants that stay keep what is known of them."""
-        before, self._config, self._policy = self._config, config, policy
-        self._finder = self._new_finder()
-        self._started_s = self._now_s()
+    def reconfigure(self, config: Config, policy: Trusted, swap_in_us: float) -> None:
+        """Go on by another configuration; tenants that stay keep what is known of them.
+
+        Raises:
+            NotRestoredError: another ``max_tenants`` takes giving everything back, which failed;
+                all goes on by the configuration before.
+        """
+        if config.max_tenants != self._config.max_tenants:
+            self._give_back()
+            self._held.resize(config.max_tenants)
+        self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
+        self._finder = Finder(self._tree, config.tenants, config.protected_cgroups)
         self.watch.limits = config.breaker
         self._troubles.clear()
-        if config.max_tenants != before.max_tenants:
-            self._give_back()
-            self._session = self._make_session(config.max_tenants)
         configs = {tenant.name: tenant for tenant in config.tenants}
         for name, tenant in tuple(self._tenants.items()):
             now = configs.get(tenant.found.config.name)
             if now is None or not _is_same(tenant.found.config, now):
                 self._let_go(name)
-                continue
-            self._reconfigure_one(name, tenant, now)
+            else:
+                self._reconfigure_one(name, tenant, now)
+            if self.stood_down:
+                return
 
     def stop(self) -> None:
-        """Give everything back.
+        """Give everything back; may be called again, and then tries what failed before.
 
         Raises:
             NotRestoredError: names what is left and the commands that mend it.
         """
-        tenants = [*self._tenants.values(), *self._leaving]
-        self._session.close()
-        for tenant in tenants:
-            tenant.stop()
-        self._tenants, self._leaving, self._idle_since_s = {}, {}, None
+        told = self._end_tenants()
+        if told:
+            raise NotRestoredError(told)
 
     def statuses(self) -> tuple[TenantStatus, ...]:
         """Tell of each tenant that is configured or was found, in that order."""
@@ -197,19 +198,25 @@ class Supervisor:
             outcome = tenant.round(tripped, self._now_s() - self._started_s)
         except TargetGoneError:
             self._let_go(name)
-        except (TakenOverError, LeftoverError) as error:
+        except TakenOverError as error:
             self._stand_down(error)
         except TunerError as error:
             self._failed(name, error)
         else:
-            self._troubles.pop(name, None)
+            self._troubles.is_over(name)
             return outcome
         return None
 
-    def _let_go_of_those_gone(self) -> None:
-        there = {found.name: found for found in self._found if found.pids}
+    def _look_for_tenants(self) -> None:
+        """Find them, and let go of those that are not there any more."""
+        self._found = self._finder.find()
+        self._troubles.keep({found.name for found in self._found})
+        named = {found.name: found for found in self._found}
+        self._choosers = {n: kept for n, kept in self._choosers.items() if n in named}
         for name, tenant in tuple(self._tenants.items()):
-            found = there.get(name)
+            found = named.get(name)
+            if found is not None and found.is_unknown:
+                continue
             # Where every process is another one, nothing that is known of it holds.
             if found is None or not set(found.pids) & set(tenant.host.pids):
                 self._let_go(name)
@@ -219,29 +226,47 @@ class Supervisor:
             except TargetGoneError:
                 self._let_go(name)
 
+    def _tripped(self) -> tuple[str, ...]:
+        """What trips every guard; the host may fail to tell that, but not for long."""
+        try:
+            tripped = self.watch.look()
+        except TunerError:
+            self._nr_blind += 1
+            if self._nr_blind >= FAILURES_IN_A_ROW:
+                raise
+            return ()
+        self._nr_blind = 0
+        return tripped
+
     def _take_up_those_there(self) -> None:
-        for found in self._found:
-            trouble = self._troubles.get(found.name)
-            if not found.pids or found.name in self._tenants:
-                continue
-            if trouble is not None and self._now_s() < trouble.retry_s:
-                continue
-            if len(self._tenants) >= self._config.max_tenants:
-                break
+        """Start with those that are not managed yet, the dearest first."""
+        now_s = self._now_s()
+        waiting = [
+            found
+            for found in self._found
+            if found.pids
+            and found.name not in self._tenants
+            and self._troubles.may_try(found.name, now_s)
+        ]
+        for found in sorted(waiting, key=lambda found: -found.config.price):
+            if len(self._tenants) + len(self._leaving) >= self._config.max_tenants:
+                return
             self._take_up(found)
 
     def _take_up(self, found: Found) -> None:
         """Start to monitor a tenant; what is wrong with it alone is not the others' trouble."""
-        if not self._session.is_open:
-            self._session.open()
+        session = self._held.session
+        if not session.is_open:
+            session.open()
         host = SessionHost(
-            self._session,
+            session,
             Context(targets=tuple(map(Target, found.pids)), attrs=MONITORING),
             swap_in_us=self._swap_in_us,
-            lease_s=max(LEASE_S, _LEASED_INTERVALS * self._config.interval_s),
+            lease_s=lease_for(self._config.interval_s),
         )
         try:
             host.start(())
+            pages = readahead_pages(self._tree)
         except TargetGoneError:
             return
         except TakenOverError:
@@ -250,22 +275,26 @@ class Supervisor:
             self._failed(found.name, error)
             return
         self._tenants[found.name] = ManagedTenant(
-            found,
-            host,
-            self._chooser(found.config),
-            self._config.mode,
-            readahead_pages=readahead_pages(self._session.tree),
+            found, host, self._chooser(found), self._config.mode, readahead_pages=pages
         )
 
-    def _chooser(self, config: TenantConfig) -> Chooser:
-        return Chooser(self._policy, self._fallback(), config.budget, _limits(config))
+    def _chooser(self, found: Found) -> Chooser:
+        """A guard that knows the tenant, if some of its processes are those that it knew."""
+        config, fallback = found.config, STATIC_POLICIES[self._config.fallback]
+        kept = self._choosers.pop(found.name, None)
+        if kept is None or not kept[1] & set(found.pids):
+            return Chooser(self._policy, fallback, config.budget, _limits(config))
+        kept[0].reconfigure(self._policy, fallback, config.budget, _limits(config))
+        return kept[0]
 
     def _reconfigure_one(self, name: str, tenant: ManagedTenant, config: TenantConfig) -> None:
-        found = tenant.found
-        now = Found(found.name, found.source, config, found.pids)
-        tenant.chooser.reconfigure(self._policy, self._fallback(), config.budget, _limits(config))
+        fallback = STATIC_POLICIES[self._config.fallback]
+        tenant.chooser.reconfigure(self._policy, fallback, config.budget, _limits(config))
+        tenant.host.reconfigure(
+            swap_in_us=self._swap_in_us, lease_s=lease_for(self._config.interval_s)
+        )
         try:
-            tenant.reconfigure(now, self._config.mode)
+            tenant.reconfigure(replace(tenant.found, config=config), self._config.mode)
         except TakenOverError as error:
             self._stand_down(error)
         except TunerError:
@@ -274,54 +303,79 @@ class Supervisor:
 
     def _failed(self, name: str, error: TunerError) -> None:
         self.failures += 1
-        trouble = self._troubles.setdefault(name, _Trouble())
-        trouble.in_a_row += 1
-        if trouble.reason != str(error):
-            trouble.reason = str(error)
-            self._warn(f"{name}: {error}")
         tenant = self._tenants.get(name)
+        is_news, gives_up = self._troubles.note(
+            name, str(error), self._now_s(), is_last=tenant is None
+        )
+        if is_news:
+            self._warn(f"{name}: {error}")
         if tenant is not None:
-            tenant.trouble = trouble.reason
-        if tenant is None or trouble.in_a_row >= _FAILURES_IN_A_ROW:
-            trouble.retry_s = self._now_s() + trouble.pause_s
-            trouble.pause_s = min(2 * trouble.pause_s, _LONGEST_PAUSE_S)
+            tenant.trouble = str(error)
+        if gives_up:
             self._let_go(name)
 
     def _let_go(self, name: str) -> None:
         tenant = self._tenants.pop(name, None)
         if tenant is not None:
+            self._choosers[name] = tenant.chooser, frozenset(tenant.host.pids)
             self._leaving[tenant] = 0
-            self._see_off_those_leaving()
+            self._see_off(tenant)
 
     def _see_off_those_leaving(self) -> None:
-        """End them; a kernel that is busy just now is asked again in the next round."""
+        """Try again to end them; raises ``NotRestoredError`` for one that was tried too often."""
         for tenant in tuple(self._leaving):
-            try:
-                tenant.stop()
-            except NotRestoredError as error:
-                self._leaving[tenant] += 1
-                if self._leaving[tenant] >= _FAILURES_IN_A_ROW:
-                    self._stand_down(error)
-                    return
-            else:
-                del self._leaving[tenant]
+            error = self._see_off(tenant)
+            if error is not None and self._leaving[tenant] >= FAILURES_IN_A_ROW:
+                raise error
+
+    def _see_off(self, tenant: ManagedTenant) -> NotRestoredError | None:
+        """End a tenant; a kernel that is busy just now is asked again in the next round."""
+        try:
+            tenant.stop()
+        except NotRestoredError as error:
+            self._leaving[tenant] += 1
+            return error
+        del self._leaving[tenant]
+        return None
 
     def _stand_down(self, error: TunerError) -> None:
-        """Leave DAMON to whoever uses it, until told otherwise."""
+        """Leave DAMON alone: for a while, or until told otherwise where it is another's doing."""
         self.failures += 1
-        self.stood_down = str(error)
-        self._warn(f"standing down until damon-tuner resume: {error}")
+        is_final = isinstance(error, TakenOverError | NotRestoredError)
+        until = "damon-tuner resume" if is_final else f"{self._pause_s:.0f} s have passed"
+        self.stood_down = f"until {until}: {error}"
+        self._retry_s = None if is_final else self._now_s() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        self._warn(f"standing down {self.stood_down}")
         self._give_back()
 
+    def _may_go_on(self) -> bool:
+        """Whether it does not stand down, or has for long enough."""
+        if self.stood_down and self._retry_s is not None and self._now_s() >= self._retry_s:
+            self.stood_down = ""
+        return not self.stood_down
+
     def _give_back(self) -> None:
-        try:
-            self.stop()
-        except TunerError as error:
+        before = self._held.unrestored
+        told = self._end_tenants()
+        if told and told != before:
             self.failures += 1
-            self._warn(str(error))
+            self._warn(told)
+
+    def _end_tenants(self) -> str:
+        """Give everything back, and forget the tenants; return what there is to say of it."""
+        for name, tenant in self._tenants.items():
+            self._choosers[name] = tenant.chooser, frozenset(tenant.host.pids)
+        tenants = [*self._tenants.values(), *self._leaving]
+        self._tenants, self._leaving, self._idle_since_s = {}, {}, None
+        told = self._held.give_back()
+        for tenant in tenants:
+            # The session is closed, and nothing of theirs is left but files to let go of.
+            tenant.stop()
+        return told
 
     def _release_if_idle(self) -> None:
-        if self._tenants or self._leaving or not self._session.is_open:
+        if self._tenants or self._leaving or not self._held.session.is_open:
             self._idle_since_s = None
             return
         now_s = self._now_s()
@@ -334,29 +388,26 @@ class Supervisor:
         tenant = self._tenants.get(found.name)
         if tenant is not None:
             return tenant.status()
-        trouble = self._troubles.get(found.name)
+        trouble = self._troubles.reason(found.name)
         if found.is_protected:
             phase, reason = "protected", found.reason
-        elif trouble is not None:
-            phase, reason = "failing", trouble.reason
+        elif found.pids and trouble:
+            phase, reason = "failing", trouble
         else:
             phase, reason = "waiting", found.reason or self._why_waiting()
-        return _absent(found, phase, reason)
+        return absent(found.name, found.source, found.pids, phase, reason, found.config)
 
     def _why_waiting(self) -> str:
         if self.is_paused or self.stood_down:
             return self.phase[0]
         return f"there is room for {self._config.max_tenants} tenants: raise max_tenants"
 
-    def _new_finder(self) -> Finder:
-        config = self._config
-        return Finder(self._session.tree, config.tenants, config.protected_cgroups)
-
-    def _fallback(self) -> StaticPolicy:
-        return STATIC_POLICIES[self._config.fallback]
+    @property
+    def _tree(self) -> Tree:
+        return self._held.session.tree
 
     def _now_s(self) -> float:
-        return self._session.kernel.now_us() / 1e6
+        return self._held.session.kernel.now_us() / 1e6
 
 
 def _is_same(before: TenantConfig, now: TenantConfig) -> bool:
@@ -372,29 +423,3 @@ def _is_same(before: TenantConfig, now: TenantConfig) -> bool:
 def _limits(config: TenantConfig) -> GuardLimits:
     limits = config.limits
     return GuardLimits(limits.min_age_s, limits.max_quota_bytes_per_s, limits.max_age_division)
-
-
-_NOTHING: Mapping[str, float] = {}
-
-
-def _absent(found: Found, phase: str, reason: str) -> TenantStatus:
-    return TenantStatus(
-        name=found.name,
-        source=found.source,
-        pids=found.pids,
-        phase=phase,
-        reason=reason,
-        budget=found.config.budget,
-        price=found.config.price,
-        slowdown=None,
-        slowdown_300s=None,
-        resident_bytes=0,
-        swapped_bytes=0,
-        saved_bytes=0,
-        knobs=_NOTHING,
-        guard=(),
-        decisions=0,
-        breaches=0,
-        heat=_NOTHING,
-        nr_regions=0,
-    )

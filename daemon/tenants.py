@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 from damon_tuner.daemon.config import TenantConfig
+from damon_tuner.daemon.identity import Identities
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.sysfs.observe.cgroup import cgroup_mount
 from damon_tuner.kernel_iface.sysfs.tree import Tree
@@ -18,11 +18,9 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 MOST_PROCESSES = 16
 """How many processes of one tenant are monitored: the largest."""
 
-# Where systemd puts a unit, from the mount of cgroup v2 on.
-_UNIT_FOLDERS = (
-    *("system.slice", "system.slice/*", "machine.slice"),
-    *("user.slice/*/*", "user.slice/*/*/*"),
-)
+# Where systemd puts the units of the system, below the mount of cgroup v2. Those of users are
+# theirs to name as they like: they are managed where a control group says so.
+_UNIT_FOLDERS = ("system.slice", "system.slice/*", "machine.slice")
 
 # How far below a tenant's cgroup its processes are looked for, and in how many cgroups.
 _DEPTH = 4
@@ -32,6 +30,9 @@ _CONTROLLERS = frozenset(
     ("cgroup", "cpu", "cpuset", "dmem", "hugetlb", "io", "irq", "memory", "misc", "pids", "rdma")
 )
 _MOST_CGROUPS = 256
+
+# How many tenants one pattern can be.
+_MOST_MATCHES = 64
 _PID_FILE_BYTES = 64
 _MOST_DIGITS = 10
 _WILD = frozenset("*?[")
@@ -51,6 +52,8 @@ class Found:
     pids: tuple[int, ...] = ()
     reason: str = ""
     is_protected: bool = False
+    is_unknown: bool = False
+    """It could not be looked up just now, and may well be there."""
 
 
 class Finder:
@@ -65,25 +68,36 @@ class Finder:
         self._tree = tree
         self._tenants = tenants
         self._protected = protected
+        self._identities = Identities(tree)
 
     def find(self) -> list[Found]:
         """Return every tenant that is configured, in that order; a pattern is as many as match.
 
-        A process belongs to the first that claims it. Raises what ``Tree`` raises of a host whose
-        files cannot be read.
+        A process belongs to the first that claims it.
         """
         taken = {_INIT, os.getpid()}
-        found = []
+        found: list[Found] = []
         for config in self._tenants:
-            for tenant in self._look_up(config):
+            try:
+                tenants = list(self._look_up(config))
+            except TunerError as error:
+                source = config.unit or config.cgroup or config.name
+                tenants = [Found(config.name, source, config, reason=str(error), is_unknown=True)]
+            for tenant in tenants:
                 pids = tuple(pid for pid in tenant.pids if pid not in taken)
                 taken.update(pids)
-                found.append(self._judged(tenant, pids))
+                found.append(self._judged_safely(tenant, pids))
         return found
+
+    def _judged_safely(self, tenant: Found, pids: tuple[int, ...]) -> Found:
+        try:
+            return self._judged(tenant, pids)
+        except TunerError as error:
+            return replace(tenant, pids=(), reason=str(error), is_unknown=True)
 
     def _look_up(self, config: TenantConfig) -> Iterator[Found]:
         if config.pid is not None:
-            yield Found(config.name, f"pid {config.pid}", config, (config.pid,))
+            yield self._of_pid(config, config.pid)
         elif config.pid_file is not None:
             yield self._of_pid_file(config, config.pid_file)
         elif config.unit is not None:
@@ -92,10 +106,20 @@ class Finder:
             path = config.cgroup or ""
             yield from self._of_cgroups(config, f"cgroup {path}", [path])
 
+    def _of_pid(self, config: TenantConfig, pid: int) -> Found:
+        found = Found(config.name, f"pid {pid}", config, (pid,))
+        try:
+            self._identities.require_same(config.name, pid)
+        except TunerError as error:
+            return replace(found, pids=(), reason=str(error))
+        return found
+
     def _of_pid_file(self, config: TenantConfig, path: Path) -> Found:
         source = f"pid file {path}"
         try:
-            return Found(config.name, source, config, (read_pid_file(path),))
+            pid = read_pid_file(path)
+            self._identities.require_older(pid, path)
+            return Found(config.name, source, config, (pid,))
         except TunerError as error:
             return Found(config.name, source, config, reason=str(error))
 
@@ -107,16 +131,17 @@ class Finder:
             yield Found(config.name, source, config, reason="cgroup v2 is not mounted here")
             return
         paths = [path for pattern in patterns for path in self._matching(mount.path, pattern)]
-        is_pattern = bool(_WILD & set(config.unit or config.cgroup or "")) or len(paths) > 1
-        last = Counter(path.rpartition("/")[2] for path in paths)
-        for path in paths:
-            short = path.rpartition("/")[2]
-            told = short if last[short] == 1 else path
-            name = f"{config.name}:{told}" if is_pattern else config.name
+        # A name must not depend on what else there is: a match of a pattern has its whole path.
+        is_pattern = bool(_WILD & set(config.unit or config.cgroup or ""))
+        for path in paths[: _MOST_MATCHES if is_pattern else 1]:
+            name = f"{config.name}:{path}" if is_pattern else config.name
             pids = self._processes(f"{mount.path}/{path}")
             yield Found(name, f"cgroup {path}", config, tuple(pids))
         if not paths:
             yield Found(config.name, source, config, reason="there is no such cgroup now")
+        elif is_pattern and len(paths) > _MOST_MATCHES:
+            why = f"{len(paths)} match, and only {_MOST_MATCHES} are looked at: narrow the pattern"
+            yield Found(config.name, source, config, reason=why)
 
     def _matching(self, mount: str, pattern: str) -> list[str]:
         """Return the cgroups that a pattern matches, component by component."""
@@ -170,18 +195,23 @@ class Finder:
             return tenant
         for pid in pids:
             if (why := self._protection(pid)) is not None:
-                return _without(tenant, why, is_protected=True)
+                return replace(tenant, pids=(), reason=why, is_protected=True)
         alive = tuple(pid for pid in pids if self._tree.exists(f"proc/{pid}/stat"))
         if alive:
-            return Found(tenant.name, tenant.source, tenant.config, alive)
+            return replace(tenant, pids=alive)
         if tenant.pids and not pids:
-            return _without(tenant, "its processes are another tenant's, or never managed")
-        return _without(tenant, "no process of it is there now")
+            why = "its processes are another tenant's, or never managed"
+            return replace(tenant, pids=(), reason=why)
+        return replace(tenant, pids=(), reason="no process of it is there now")
 
     def _protection(self, pid: int) -> str | None:
-        text = self._tree.read_if_present(f"proc/{pid}/cgroup") or ""
-        for line in text.splitlines():
-            path = line.partition("::")[2].strip("/")
+        text = self._tree.read_if_present(f"proc/{pid}/cgroup")
+        # hierarchy:controllers:path, with one hierarchy in version 2 and several in version 1
+        lines = (text or "").splitlines()
+        paths = [line.split(":", 2)[2] for line in lines if line.count(":") > 1]
+        if text is not None and not paths:
+            return f"the control group of process {pid} cannot be told"
+        for path in (path.strip("/") for path in paths):
             parts = path.split("/")
             above = ["/".join(parts[: end + 1]) for end in range(len(parts))]
             for pattern in self._protected:
@@ -211,9 +241,3 @@ def read_pid_file(path: Path) -> int:
 
 def _of_unit(unit: str) -> list[str]:
     return [f"{folder}/{unit}" for folder in _UNIT_FOLDERS]
-
-
-def _without(tenant: Found, reason: str, *, is_protected: bool = False) -> Found:
-    return Found(
-        tenant.name, tenant.source, tenant.config, (), reason=reason, is_protected=is_protected
-    )

@@ -41,8 +41,8 @@ def signals_held() -> Iterator[None]:
         with _handled_by(lambda number, frame: arrived.append(number)):
             yield
     finally:
-        if arrived:
-            os.kill(os.getpid(), arrived[0])
+        for number in dict.fromkeys(arrived):
+            os.kill(os.getpid(), number)
 
 
 @contextmanager

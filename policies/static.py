@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
 from damon_tuner.kernel_iface.host import (
@@ -15,9 +17,10 @@ from damon_tuner.kernel_iface.host import (
     WatermarkMetric,
     Watermarks,
 )
-from damon_tuner.policies.decision import MONITORING, Decision
+from damon_tuner.policies.decision import MONITORING, Decision, GuardLimits
 
 PAGE_BYTES = 4096
+_RESET_INTERVAL_MS = 1_000
 
 
 class StaticPolicy:
@@ -88,3 +91,23 @@ STATIC_POLICIES: Mapping[str, StaticPolicy] = MappingProxyType(
     }
 )
 """By name, in the order in which they are reported."""
+
+
+def within(
+    schemes: Sequence[Scheme], limits: GuardLimits, intervals: Intervals
+) -> tuple[Scheme, ...]:
+    """Return ``schemes`` as limits allow them: no younger memory, no larger quota."""
+    return tuple(_within(scheme, limits, intervals) for scheme in schemes)
+
+
+def _within(scheme: Scheme, limits: GuardLimits, intervals: Intervals) -> Scheme:
+    youngest = math.ceil(limits.min_age_s * 1e6 / intervals.aggr_us)
+    pattern = replace(scheme.pattern, min_age=max(scheme.pattern.min_age, youngest))
+    interval_ms = scheme.quota.reset_interval_ms or _RESET_INTERVAL_MS
+    most = int(limits.max_quota_bytes_per_s * interval_ms / 1e3)
+    quota = replace(
+        scheme.quota,
+        sz_bytes=min(scheme.quota.sz_bytes or most, most),
+        reset_interval_ms=interval_ms,
+    )
+    return replace(scheme, pattern=pattern, quota=quota)

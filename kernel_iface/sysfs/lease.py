@@ -19,6 +19,9 @@ from damon_tuner.kernel_iface.host import Action, Intervals, Scheme, SchemeStats
 LEASE_S = 60.0
 """How long schemes go on when nobody renews them, where their walks end."""
 
+# A decision that comes late must not let the schemes stop meanwhile.
+_LEASED_INTERVALS = 6
+
 LEASE_FILE = "contexts/0/schemes/0/stats/max_nr_snapshots"
 """What a kernel with leases has, below the directory of a kdamond."""
 
@@ -27,6 +30,11 @@ LEASE_FILE = "contexts/0/schemes/0/stats/max_nr_snapshots"
 _GROWTH = 8
 
 _RENEWALS_PER_LEASE = 3
+
+
+def lease_for(interval_s: float) -> float:
+    """Return how long leases last that are renewed once an interval, in seconds."""
+    return max(LEASE_S, _LEASED_INTERVALS * interval_s)
 
 
 @dataclass(slots=True)
@@ -46,15 +54,15 @@ class _Grant:
 
 
 class Lease:
-    """Grants each scheme of one kdamond the walks that it makes in ``lease_s`` seconds.
+    """Grants each scheme of one kdamond the walks that it makes in ``lease_s`` seconds."""
 
-    ``nr_targets`` is how many targets the context has: each is a walk of its own.
-    """
-
-    def __init__(self, lease_s: float = LEASE_S, *, nr_targets: int = 1) -> None:
+    def __init__(self, lease_s: float = LEASE_S) -> None:
         self._lease_us = lease_s * 1e6
-        self._nr_targets = nr_targets
         self._grants: list[_Grant] = []
+
+    def last(self, lease_s: float) -> None:
+        """Have leases last so long from the next renewal on."""
+        self._lease_us = lease_s * 1e6
 
     def observe(self, stats: Sequence[SchemeStats], now_us: int) -> None:
         """Take the statistics of the running schemes, in their order, into account."""
@@ -75,17 +83,23 @@ class Lease:
         return any(now_us - grant.renewed_us >= late_us for grant in self._grants)
 
     def granted(
-        self, schemes: Sequence[Scheme], intervals: Intervals, now_us: int
+        self,
+        schemes: Sequence[Scheme],
+        intervals: Intervals,
+        now_us: int,
+        *,
+        nr_targets: int = 1,
     ) -> tuple[Scheme, ...]:
         """Return ``schemes`` with their walks limited; renews at most a few times a lease.
 
+        ``nr_targets`` is how many targets the context has: each is a walk of its own.
         Schemes that only count (``stat``) are left as they are, and a lower limit of a scheme's
         own stays.
         """
         del self._grants[len(schemes) :]
         leased = []
         for index, scheme in enumerate(schemes):
-            most = self._most_walks(scheme, intervals)
+            most = self._most_walks(scheme, intervals) * nr_targets
             if index == len(self._grants):
                 self._grants.append(_Grant(most, most, now_us, now_us))
             grant = self._grants[index]
@@ -126,7 +140,7 @@ class Lease:
 
     def _most_walks(self, scheme: Scheme, intervals: Intervals) -> int:
         interval_us = scheme.apply_interval_us or intervals.aggr_us
-        return max(math.ceil(self._lease_us / max(interval_us, 1)) * self._nr_targets, 1)
+        return max(math.ceil(self._lease_us / max(interval_us, 1)), 1)
 
 
 def _limited(scheme: Scheme, max_nr_snapshots: int) -> Scheme:

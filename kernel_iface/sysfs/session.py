@@ -131,9 +131,9 @@ class Session:
         return self._damon is not None
 
     @property
-    def nr_free_slots(self) -> int:
-        """How many tenants more there is room for."""
-        return self._nr_slots - len(self._taken)
+    def has_changes(self) -> bool:
+        """Whether something on the host is not as it was: it is open, or not all was put back."""
+        return bool(self._ledger.changes)
 
     def take_slot(self) -> int:
         """Return the number of a kdamond that is off, for one tenant.

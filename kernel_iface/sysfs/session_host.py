@@ -169,6 +169,12 @@ class SessionHost:
         with self._tree.sensible():
             self._tenant.change(pids)
 
+    def reconfigure(self, *, swap_in_us: float, lease_s: float) -> None:
+        """Go on with another cost of a major fault, and leases of another length."""
+        self._swap_in_us = swap_in_us
+        if self._lease is not None:
+            self._lease.last(lease_s)
+
     @property
     def pids(self) -> tuple[int, ...]:
         """The processes that are monitored."""
@@ -191,7 +197,10 @@ class SessionHost:
     def _leased(self, schemes: Sequence[Scheme]) -> tuple[Scheme, ...]:
         if self._lease is None or not self._session.damon.features.has(LEASE_FILE):
             return tuple(schemes)
-        return self._lease.granted(schemes, self._intervals, self._kernel.now_us())
+        nr_targets = max(len(self._tenant.pids), 1)
+        return self._lease.granted(
+            schemes, self._intervals, self._kernel.now_us(), nr_targets=nr_targets
+        )
 
     def _renew(self, stats: Sequence[SchemeStats]) -> None:
         """Let the next ``apply`` renew the lease, or do it now when there was none for long."""

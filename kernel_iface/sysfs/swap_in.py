@@ -10,6 +10,9 @@ import time
 from collections.abc import Iterable, Iterator
 
 from damon_tuner.errors import TunerError
+from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
+from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices
+from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _MADV_PAGEOUT = 21
 _SIZE_BYTES = 4 << 20
@@ -58,7 +61,7 @@ def _faults_us() -> tuple[list[float], float]:
         except OSError as error:
             raise TunerError(
                 f"what a major fault costs cannot be measured ({error.strerror}): "
-                "give it with --swap-in-us"
+                "give it with --swap-in-us, or swap_in in damon-tunerd.toml"
             ) from None
         return [us for us, major in _touch(memory, order) if major], resident_us
 
@@ -93,7 +96,8 @@ def _reads_us(fd: int, memory: mmap.mmap) -> Iterator[float]:
 def _unmeasured(place: str, error: OSError) -> TunerError:
     return TunerError(
         "what a major fault costs cannot be measured, because the kernel paged out too little and "
-        f"{place} cannot be read ({error.strerror}): give it with --swap-in-us"
+        f"{place} cannot be read ({error.strerror}): give it with --swap-in-us, or "
+        "swap_in in damon-tunerd.toml"
     )
 
 
@@ -104,11 +108,8 @@ def _median(values: Iterable[float]) -> float:
 
 def _swap_places() -> list[str]:
     """The devices and files that are swapped to, the one that is filled first first."""
-    with open("/proc/swaps", encoding="utf-8", errors="surrogateescape") as swaps:
-        rows = [line.split() for line in swaps.readlines()[1:]]
-    ordered = sorted(rows, key=lambda row: -int(row[-1]))
-    # white space in a path is written in octal
-    return [row[0].encode().decode("unicode_escape") for row in ordered]
+    found = swap_devices(Tree(LocalKernel()))
+    return [device.path for device in sorted(found, key=lambda device: -device.priority)]
 
 
 def _touch(memory: mmap.mmap, order: list[int]) -> list[tuple[float, bool]]:

@@ -15,7 +15,7 @@ from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, GuardLimits
 from damon_tuner.policies.envelope import EVERYTHING, Envelope
 from damon_tuner.policies.policy_file import save_policy
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.static import STATIC_POLICIES, within
 
 from ..policies.helpers import random_policy
 
@@ -31,6 +31,9 @@ def snapshots() -> list[Snapshot]:
         host.advance(5.0)
         found.append(host.snapshot())
     return found
+
+
+ALLOWED = within(FALLBACK.schemes, GuardLimits(), MONITORING.intervals)
 
 
 def trusting(envelope: Envelope = EVERYTHING) -> Trusted:
@@ -55,7 +58,7 @@ def test_outside_of_what_it_was_trained_on_the_static_one_decides_after_a_while(
     choosing = chooser(trusting(Envelope(low, (1.0,) * len(names))))
     decisions = [choosing.decide(snapshot, ()) for snapshot in snapshots[:4]]
     assert [bool(decision.knobs) for decision in decisions] == [True, True, False, False]
-    assert decisions[-1].schemes == FALLBACK.schemes
+    assert decisions[-1].schemes == ALLOWED
     assert choosing.reason == "outside of what the policy was trained on: budget_log"
 
 
@@ -79,7 +82,7 @@ def test_back_inside_the_policy_is_trusted_again_in_time(snapshots):
 def test_without_a_policy_the_static_one_decides_and_says_why(snapshots):
     choosing = chooser(no_policy("/none", "it is missing"))
     decision = choosing.decide(snapshots[0], ())
-    assert decision.schemes == FALLBACK.schemes
+    assert decision.schemes == ALLOWED
     assert decision.knobs == {}
     assert "nonsense" not in decision.reasons
     assert choosing.reason == "it is missing"
@@ -129,3 +132,14 @@ def test_a_policy_of_other_monitoring_is_refused(tmp_path: Path):
     save_policy(other, path)
     with pytest.raises(PolicyFileError, match="trained with other monitoring"):
         trusted_policy(path)
+
+
+def test_limits_of_the_operator_hold_for_the_static_policy_too(snapshots):
+    limits = GuardLimits(min_age_s=3600.0, max_quota_bytes_per_s=4096.0)
+    choosing = chooser(no_policy("/none", "gone"), limits)
+    for name in ("pageout_5s", "damon_reclaim"):
+        choosing.reconfigure(no_policy("/none", "gone"), STATIC_POLICIES[name], 0.02, limits)
+        roomy = replace(snapshots[0], memory_total_bytes=10_000, memory_free_bytes=3_000)
+        (scheme,) = choosing.decide(roomy, ()).schemes
+        assert scheme.pattern.min_age == 36_000
+        assert 0 < scheme.quota.sz_bytes * 1e3 / scheme.quota.reset_interval_ms <= 4096

@@ -42,11 +42,21 @@ def test_a_file(tmp_path, text, below):
 
 
 @pytest.mark.parametrize("text", ["", "fast", "nan", "inf", "0x1", "\0" * 1000])
-def test_what_is_no_number_trips_nothing_and_is_said(tmp_path, text):
+def test_what_is_no_number_is_said_and_counts_as_too_low_after_a_while(tmp_path, text):
     (tmp_path / "score").write_text(text)
     reader = of_file(tmp_path / "score")
-    assert not reader.is_below_floor()
+    assert [reader.is_below_floor() for _ in range(4)] == [False, False, True, True]
     assert reader.trouble == "the score is no number"
+    (tmp_path / "score").write_text("1.0")
+    assert not reader.is_below_floor()
+
+
+def test_a_file_that_nobody_writes_any_more_is_no_score(tmp_path):
+    (tmp_path / "score").write_text("1.0")
+    os.utime(tmp_path / "score", (0, 0))
+    reader = of_file(tmp_path / "score")
+    assert [reader.is_below_floor() for _ in range(3)] == [False, False, True]
+    assert reader.trouble.endswith("was not written for 60 s")
 
 
 def test_a_missing_file_and_a_pipe_are_said(tmp_path):

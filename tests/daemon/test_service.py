@@ -207,3 +207,41 @@ def test_a_missing_policy_is_said_aloud_and_the_static_one_decides(daemon, host)
     assert status.tenants[0].phase == "fallback"
     assert committed["schemes/0/access_pattern/age/min"] == "300"
     assert any("the static policy pageout_30s decides" in line for line in daemon.lines)
+
+
+def test_what_keeps_it_from_the_host_for_a_while_is_tried_again(daemon, host):
+    """A disk that is full, or DAMON in use while no tenant was there."""
+    daemon.configure(ACT + '[tenants.web]\nunit = "web.service"\n')
+    service, seen = daemon.service(), []
+    daemon.after(7.0, lambda: host.write(NR_KDAMONDS, "1"))
+    daemon.after(8.0, lambda: host.put("system.slice/web.service", PID))
+    daemon.after(25.0, lambda: seen.append((service.status().phase, host.files[NR_KDAMONDS])))
+    daemon.after(26.0, lambda: seen.append(service.status().reason))
+    daemon.after(27.0, lambda: host.write(NR_KDAMONDS, "0"))
+    daemon.after(80.0, lambda: seen.append((service.status().phase, host.schemes_of()[:1])))
+    daemon.run(90.0, service)
+    assert seen[0] == ("stood down", "1")
+    assert "DAMON is in use by kdamond 0" in seen[1]
+    assert "until 30 s have passed" in seen[1]
+    assert seen[2] == ("managing", ["pageout"])
+
+
+def test_a_tenant_that_cannot_be_ended_makes_it_stand_down_with_the_reason(daemon, host):
+    service, seen = daemon.service(), []
+
+    def refuse(path: str, text: str) -> None:
+        if path.endswith("kdamonds/0/state") and text == "off":
+            raise OSError(5, "Input/output error")
+
+    def go() -> None:
+        host.before_write = refuse
+        daemon.configure(ACT)
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    daemon.after(11.0, go)
+    daemon.after(41.0, lambda: seen.append(service.status()))
+    daemon.after(42.0, lambda: setattr(host, "before_write", lambda path, text: None))
+    daemon.run(50.0, service)
+    assert seen[0].phase == "stood down"
+    assert "until damon-tuner resume" in seen[0].reason
+    assert host.files[NR_KDAMONDS] == "0"

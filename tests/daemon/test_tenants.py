@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -11,7 +12,8 @@ from damon_tuner.daemon.tenants import MOST_PROCESSES, Finder, Found, read_pid_f
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
-from ..sysfs.fake_kernel import PID
+from ..sysfs.fake_kdamond import failure
+from ..sysfs.fake_kernel import PID, Fault
 from .fake_host import FakeHost
 
 
@@ -53,9 +55,7 @@ def test_a_pipe_in_place_of_a_pid_file_holds_nobody_up(tmp_path):
         read_pid_file(tmp_path / "pid")
 
 
-@pytest.mark.parametrize(
-    "folder", ["system.slice", "system.slice/system-redis.slice", "user.slice/u-1000.slice/s"]
-)
+@pytest.mark.parametrize("folder", ["system.slice", "system.slice/system-redis.slice"])
 def test_a_unit_is_found_wherever_systemd_puts_it(host, folder):
     host.put(f"{folder}/redis.service", 11, 12)
     found = find(host, TenantConfig("redis", unit="redis.service"))
@@ -69,7 +69,8 @@ def test_a_pattern_is_as_many_tenants_as_match(host):
     host.put("system.slice/other.service", 99)
     found = find(host, TenantConfig("web", unit="web@*.service"))
     names = {tenant.name: tenant.pids for tenant in found}
-    assert names == {"web:web@1.service": (11,), "web:web@2.service": (12,)}
+    slice = "system.slice"
+    assert names == {f"web:{slice}/web@1.service": (11,), f"web:{slice}/web@2.service": (12,)}
 
 
 def test_names_of_one_pattern_are_told_apart(host):
@@ -146,3 +147,67 @@ def test_a_unit_that_is_not_there_now_is_waited_for(host):
     assert find(host, config)[0].reason == "no process of it is there now"
     host.remove("system.slice/web.service")
     assert find(host, config)[0].pids == ()
+
+
+def test_a_user_cannot_be_the_unit_of_the_system(host):
+    host.put("system.slice/redis.service", 11)
+    before = find(host, TenantConfig("redis", unit="redis.service"))
+    host.put("user.slice/user-1000.slice/user@1000.service/app.slice/redis.service", 12)
+    assert find(host, TenantConfig("redis", unit="redis.service")) == before
+    assert before[0].pids == (11,)
+
+
+def test_a_name_does_not_depend_on_what_else_matches(host):
+    host.put("pods/a/app", 11)
+    first = find(host, TenantConfig("app", cgroup="pods/*/app"))
+    host.put("pods/b/app", 12)
+    assert find(host, TenantConfig("app", cgroup="pods/*/app"))[0] == first[0]
+
+
+def test_a_pattern_that_matches_too_much_is_cut_off_and_said(host):
+    for number in range(100):
+        host.put(f"pods/{number}", 1_000 + number)
+    found = find(host, TenantConfig("pods", cgroup="pods/*"))
+    assert len(found) == 65
+    assert "100 match, and only 64 are looked at" in found[-1].reason
+
+
+def test_a_number_that_was_given_to_another_process_is_not_the_tenant(host):
+    finder = Finder(Tree(host), [TenantConfig("web", pid=PID)], ())
+    assert finder.find()[0].pids == (PID,)
+    host.kill(PID)
+    assert finder.find()[0].pids == ()
+    host.spawn(PID, start=999)
+    assert finder.find()[0].pids == ()
+    assert "belongs to another one now" in finder.find()[0].reason
+
+
+def test_a_process_younger_than_the_pid_file_is_not_the_one_that_it_means(host, tmp_path):
+    path = tmp_path / "web.pid"
+    path.write_text(str(PID))
+    now_s = int(path.stat().st_mtime)
+    host.files["proc/stat"] += f"btime {now_s - 50}\n"
+    ticks = os.sysconf("SC_CLK_TCK")
+    host.spawn(PID, start=40 * ticks)
+    assert find(host, TenantConfig("web", pid_file=path))[0].pids == (PID,)
+    host.spawn(PID, start=100 * ticks)
+    assert "is older than process" in find(host, TenantConfig("web", pid_file=path))[0].reason
+
+
+@pytest.mark.parametrize(
+    "text", ["1:name=systemd:/system.slice/ssh.service", "nonsense", ""], ids=["v1", "odd", "none"]
+)
+def test_who_cannot_be_told_from_the_protected_is_protected(host, text):
+    host.files[f"proc/{PID}/cgroup"] = text
+    found = find(host, TenantConfig("ssh", pid=PID), protected=("system.slice/ssh*",))[0]
+    assert found.is_protected
+    assert found.pids == ()
+
+
+def test_what_cannot_be_looked_up_just_now_may_be_there_and_leaves_the_others(host):
+    host.put("pod", 11)
+    host.read_faults = [Fault("proc/4242/cgroup", failure(errno.EIO), times=1000)]
+    host.files[f"proc/{PID}/cgroup"] = "0::/x"
+    one, other = find(host, TenantConfig("web", pid=PID), TenantConfig("pod", cgroup="pod"))
+    assert one.is_unknown
+    assert other.pids == (11,)

@@ -88,7 +88,7 @@ def test_monitoring_that_starts_anew_counts_anew() -> None:
 
 def test_a_first_grant_is_the_nominal_one_of_each_scheme() -> None:
     schemes = [PAGEOUT, replace(PAGEOUT, apply_interval_us=1_000_000), Scheme(Action.STAT)]
-    granted = Lease(60.0, nr_targets=2).granted(schemes, INTERVALS, 0)
+    granted = Lease(60.0).granted(schemes, INTERVALS, 0, nr_targets=2)
     assert [scheme.max_nr_snapshots for scheme in granted] == [1_200, 120, 0]
 
 
