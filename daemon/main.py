@@ -23,6 +23,7 @@ _REFUSED, _PROBLEMS = 1, 3
 _EPILOG = """\
 Freshly installed it only watches: mode = "shadow" decides and logs, and sets nothing. Begin so:
 
+  mkdir -p /etc/damon-tuner
   damon-tunerd --print config > /etc/damon-tuner/damon-tunerd.toml     (and name a tenant in it)
   damon-tunerd --check
   damon-tunerd --print unit > /etc/systemd/system/damon-tunerd.service
