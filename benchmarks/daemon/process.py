@@ -16,7 +16,8 @@ from damon_tuner.daemon.light import keep_light
 
 HOUR_S, SAMPLE_S = 3_600.0, 60.0
 _AGGREGATION_S = 0.1
-_TENANT = 'mode = "act"\ninterval = "1s"\n[tenants.web]\npid = 4242\n'
+_PID = 4242
+_TENANT = f'mode = "act"\ninterval = "1s"\n[tenants.web]\npid = {_PID}\n'
 
 
 def hour() -> None:
@@ -24,7 +25,7 @@ def hour() -> None:
     from damon_tuner.benchmarks.daemon.harness import harness
 
     host = harness("daemon.lively_host").LivelyHost(seed=1)
-    host.loads[4242] = harness("daemon.lively_host").Load(host.rng)
+    host.start(_PID, "web.service")
     rss_kib: list[float] = []
     decisions = 0
 
