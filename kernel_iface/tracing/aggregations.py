@@ -92,7 +92,7 @@ class AggregationReader:
 
     def feed(self, records: Iterable[Record]) -> list[Aggregation]:
         """Return the aggregations that ``records``, in the order of time, complete."""
-        rows = self._ordered(rows_in(records, self._decoder))
+        rows = self._ours(rows_in(records, self._decoder))
         return [_aggregation(*found) for found in self._complete(rows)]
 
     def latest(self, trace: TracePages) -> Aggregation | None:
@@ -100,7 +100,7 @@ class AggregationReader:
         pending = self._target, self._pending
 
         def decode(page: bytes) -> list[Row]:
-            return self._ordered(rows_of(page, trace.layout, self._decoder))
+            return self._ours(rows_of(page, trace.layout, self._decoder))
 
         for rows, is_all in newest_first(trace.pages_by_cpu(), decode):
             if not is_all and len(rows) < self._nr_regions(rows):
@@ -125,7 +125,7 @@ class AggregationReader:
             return () if newest is None else (newest,)
 
         def decode(page: bytes) -> list[Row]:
-            return self._ordered(rows_of(page, trace.layout, self._decoder))
+            return self._ours(rows_of(page, trace.layout, self._decoder))
 
         found: dict[int, _Complete] = {}
         for rows, _ in newest_first(trace.pages_by_cpu(), decode):
@@ -135,8 +135,11 @@ class AggregationReader:
                 break
         return tuple(_aggregation(*found[target]) for target in sorted(found))
 
-    def _ordered(self, rows: list[Row]) -> list[Row]:
-        """Put the fields into the order of ``damon_aggregated``, where they have another."""
+    def _ours(self, rows: list[Row]) -> list[Row]:
+        """Leave out other threads' rows, and put the fields in order where they have another."""
+        if self._kdamond_pid is not None:
+            # page by page, because those of many kdamonds would take much memory together
+            rows = [row for row in rows if row[1][1] == self._kdamond_pid]
         if self._in_order is None:
             return rows
         return [(time_ns, self._in_order(values)) for time_ns, values in rows]
