@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from statistics import mean, median
 from typing import Any
 
 from damon_tuner.benchmarks.daemon.guest_cpu import INTERVAL_S
-from damon_tuner.benchmarks.daemon.guest_inside import RESULT
 from damon_tuner.benchmarks.daemon.guest_power import Cut, judge
 from damon_tuner.benchmarks.figure import Figure
+from damon_tuner.benchmarks.kernel.boots import RESULT, Boot, boot
 from damon_tuner.benchmarks.kernel.replay import decode_times_s
 from damon_tuner.errors import GuestDiedError, GuestError
 from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
@@ -22,6 +22,7 @@ from damon_tuner.kernel_iface.guest.disk import make_disk
 
 SERIES = "7.3"
 
+_INSIDE = "damon_tuner.benchmarks.daemon.guest_inside"
 _POWER = "power"
 _TIMEOUT_S = 1800.0
 _GIB = 1 << 30
@@ -31,14 +32,6 @@ _DISK_BYTES = 64 << 20
 _CUTS_AT_RANDOM = 5
 _CUTS_S = (1.0, 25.0)
 _LATE_CUT_S = (70.0, 80.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """One guest, and what is measured in it."""
-
-    measurements: tuple[str, ...]
-    guest: GuestSpec
 
 
 # On the counted clock no timer is late, and time in which nothing happens passes at once.
@@ -68,16 +61,7 @@ def measure(out: Path, names: tuple[str, ...], write: Callable[[str], None]) -> 
         if name == _POWER:
             _measure_power(out / name, write)
             continue
-        boot = BOOTS[name]
-        result = run_in_guest(
-            ["python", "-m", "damon_tuner.benchmarks.daemon.guest_inside", *boot.measurements],
-            boot.guest,
-            out_dir=out / name,
-            timeout_s=_TIMEOUT_S,
-            echo=write,
-        )
-        if result.exit_status:
-            raise GuestError(f"measuring {name} failed in the guest, which says why above")
+        boot(BOOTS[name], _INSIDE, out / name, _TIMEOUT_S, write)
 
 
 def read_guest_figures(out: Path) -> Iterator[Figure]:

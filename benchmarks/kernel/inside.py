@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +10,9 @@ from random import Random
 from statistics import median
 
 from damon_tuner.benchmarks.kernel import actions, blocks, files, kills, monitor, tiering
+from damon_tuner.benchmarks.kernel.boots import measure_asked
 from damon_tuner.benchmarks.kernel.replay import decode_times_s
 
-RESULT = "measured.json"
 _TIERING_RUNS = 3
 _KILLS = 50
 
@@ -37,7 +35,8 @@ def _monitor() -> object:
     return [asdict(cost) for cost in monitor.measure()]
 
 
-def _record() -> object:
+def record() -> object:
+    """Leave a recording of the trace, and say how long decoding it takes in the guest."""
     out = Path(os.environ["DAMON_TUNER_OUT"])
     monitor.record(out)
     times_s, _ = decode_times_s(out)
@@ -51,19 +50,9 @@ MEASUREMENTS: dict[str, Callable[[], object]] = {
     "tiering": _tiering,
     "kills": _kills,
     "monitor": _monitor,
-    "record": _record,
+    "record": record,
 }
 
 
-def main() -> None:
-    """Measure what the arguments name, in their order."""
-    measured = {}
-    for name in sys.argv[1:]:
-        measured[name] = MEASUREMENTS[name]()
-        print(f"{name}: {json.dumps(measured[name])[:300]}", flush=True)
-    out = Path(os.environ["DAMON_TUNER_OUT"], RESULT)
-    out.write_text(json.dumps({"kernel": os.uname().release, **measured}))
-
-
 if __name__ == "__main__":
-    main()
+    measure_asked(MEASUREMENTS)

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from damon_tuner.benchmarks.figure import Figure, repeated
+from damon_tuner.benchmarks.kernel.boots import RESULT, Boot, boot
 from damon_tuner.benchmarks.kernel.replay import decode_times_s
-from damon_tuner.errors import GuestError
-from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
+from damon_tuner.kernel_iface.guest import GuestSpec
 from damon_tuner.kernel_iface.guest.matrix import suite_guest
 
 DEFAULT_OUT = Path("out/kernel-figures")
 SERIES = "7.3"
 
-_RESULT = "measured.json"
+_INSIDE = "damon_tuner.benchmarks.kernel.inside"
 _TIMEOUT_S = 900.0
 _GIB = 1 << 30
-
-
-@dataclass(frozen=True, slots=True)
-class Boot:
-    """One guest, and what is measured in it."""
-
-    measurements: tuple[str, ...]
-    guest: GuestSpec
 
 
 BOOTS = {
@@ -49,22 +40,13 @@ def measure(out: Path, names: Sequence[str], write: Callable[[str], None]) -> No
     Raises ``GuestError`` when one could not run, or its measurement failed.
     """
     for name in names:
-        boot = BOOTS[name]
-        result = run_in_guest(
-            ["python", "-m", "damon_tuner.benchmarks.kernel.inside", *boot.measurements],
-            boot.guest,
-            out_dir=out / name,
-            timeout_s=_TIMEOUT_S,
-            echo=write,
-        )
-        if result.exit_status:
-            raise GuestError(f"measuring {name} failed in the guest, which says why above")
+        boot(BOOTS[name], _INSIDE, out / name, _TIMEOUT_S, write)
 
 
 def read_figures(out: Path) -> Iterator[Figure]:
     """Make figures of every result that ``measure`` has left below ``out``."""
     for name in BOOTS:
-        path = out / name / _RESULT
+        path = out / name / RESULT
         if path.exists():
             measured = json.loads(path.read_text())
             for what, make in _FIGURES.items():
