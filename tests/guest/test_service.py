@@ -1,7 +1,7 @@
 """damon-tunerd as a service: its hardened unit under a real systemd, on a real kernel.
 
 The first run makes a small Debian with systemd in the guest's cache folder, which takes some
-minutes; one boot for all tests takes about three. So they run only where they are asked for.
+minutes; one boot for all tests takes about four. So they run only where they are asked for.
 """
 
 from __future__ import annotations
