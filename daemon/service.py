@@ -166,7 +166,7 @@ class Service:
         self._notifier.reloading()
         try:
             config = load_config(self._config_path)
-            policy = trusted_policy(config.policy or PRETRAINED)
+            policy = self._next_policy(config)
             self._check_unchanged(config)
             swap_in_us = config.swap_in_us or self._measured_us
             self._supervisor.reconfigure(config, policy, swap_in_us)
@@ -227,6 +227,16 @@ class Service:
             return trusted_policy(path)
         except TunerError as error:
             self._warn(f"the static policy {config.fallback} decides: {error}")
+            return no_policy(str(path), str(error))
+
+    def _next_policy(self, config: Config) -> Trusted:
+        """What a reload brings; a file that was of no use before may still be of none."""
+        path = config.policy or PRETRAINED
+        try:
+            return trusted_policy(path)
+        except TunerError as error:
+            if not self._policy.trouble or self._policy.name != str(path):
+                raise
             return no_policy(str(path), str(error))
 
     def _measured_swap_in_us(self) -> float:

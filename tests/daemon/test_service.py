@@ -245,3 +245,15 @@ def test_a_tenant_that_cannot_be_ended_makes_it_stand_down_with_the_reason(daemo
     assert seen[0].phase == "stood down"
     assert "until damon-tuner resume" in seen[0].reason
     assert host.files[NR_KDAMONDS] == "0"
+
+
+def test_a_policy_that_was_missing_before_keeps_nobody_from_reloading(daemon):
+    text = ACT + 'policy = "/nowhere.safetensors"\n'
+    daemon.configure(text + TENANT)
+    service = daemon.service()
+    daemon.after(11.0, lambda: daemon.configure(text + TENANT + 'budget = "5%"\n'))
+    daemon.after(12.0, lambda: os.kill(os.getpid(), signal.SIGHUP))
+    daemon.run(30.0, service)
+    assert service.status().reloads == 1
+    assert service.status().is_fallback
+    assert daemon.decisions()[-1]["budget"] == 0.05
