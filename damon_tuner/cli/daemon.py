@@ -72,8 +72,8 @@ def _add_pause(commands: Commands) -> None:
         commands,
         "pause",
         "have the daemon put everything back and do nothing until resume (as root)",
-        "What is paged out comes back as it is used. A daemon that is started again goes on: to keep "
-        "it from that, stop it, or set mode = \"shadow\".",
+        "What is paged out comes back as it is used. A daemon that is started again goes on: to "
+        'keep it from that, stop it, or set mode = "shadow".',
     )
     _add_socket_option(parser)
     parser.set_defaults(run=_pause)
