@@ -5,13 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from damon_tuner.daemon import score as score_module
 from damon_tuner.daemon.config import Score
 from damon_tuner.daemon.score import ScoreReader
+
+_readers: list[ScoreReader] = []
+
+
+@pytest.fixture(autouse=True)
+def no_program_outlives_its_test() -> Iterator[None]:
+    """A zombie left behind would be reaped by whichever later test waits for any child."""
+    yield
+    while _readers:
+        _readers.pop().close()
+    deadline_s = time.monotonic() + 30.0
+    while score_module._dying:
+        score_module._reap()
+        assert time.monotonic() < deadline_s
+        os.sched_yield()
 
 
 def of_file(path: Path, floor: float = 0.9) -> ScoreReader:
@@ -20,7 +36,8 @@ def of_file(path: Path, floor: float = 0.9) -> ScoreReader:
 
 def of_program(text: str, *, timeout_s: float = 30.0) -> ScoreReader:
     command = (sys.executable, "-S", "-c", text)
-    return ScoreReader(Score(None, command, 0.9, timeout_s), time.monotonic)
+    _readers.append(ScoreReader(Score(None, command, 0.9, timeout_s), time.monotonic))
+    return _readers[-1]
 
 
 def until(reader: ScoreReader, condition: Callable[[], bool]) -> bool:
