@@ -70,8 +70,11 @@ class FakeKdamond:
         self.committed[f"{INTERVALS}/sample_us"] = str(sample_us)
         self.committed[f"{INTERVALS}/aggr_us"] = str(aggr_us)
 
-    def watches_only(self, gone: set[int]) -> bool:
-        return bool(self.committed and self.targets) and {*self.targets} <= {*map(str, gone)}
+    def watches_nobody(self) -> bool:
+        files = self.kernel.files
+        return bool(self.committed and self.targets) and not any(
+            f"proc/{pid}/stat" in files for pid in self.targets
+        )
 
     def _switch_on(self) -> None:
         if self.committed is not None or self.kernel.modules_run():

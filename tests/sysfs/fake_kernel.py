@@ -89,7 +89,6 @@ class FakeKernel:
         self.before_write: Callable[[str, str], None] = lambda path, text: None
         self.locked: set[str] = set()
         self.clock_us = 0
-        self.exited: set[int] = set()
         self.waits: list[tuple[float, int | None]] = []
         self.spawn(PID)
 
@@ -136,7 +135,6 @@ class FakeKernel:
     # What tests do to it.
 
     def spawn(self, pid: int, *, state: str = "S", start: int = 100) -> None:
-        self.exited.discard(pid)
         fields = [state, *"1 1 1 0 -1 0 11 0 12 0 30 20 0 0 20 0 1 0".split(), str(start), "0"]
         self.files[f"proc/{pid}/stat"] = f"{pid} (a) b ( c) {' '.join(fields)}"
         self.files[f"proc/{pid}/status"] = "Name:\t(a) b\nVmRSS:\t    800 kB\nVmSwap:\t  20 kB"
@@ -148,9 +146,8 @@ class FakeKernel:
             self.spawn(pid, state="Z")
             self.files[f"proc/{pid}/status"] = "Name:\tgone"
         else:
-            self.exited.add(pid)
             for kdamond in self.kdamonds:
-                if kdamond.watches_only(self.exited):
+                if kdamond.watches_nobody():
                     kdamond.end()
 
     def end_kdamond(self) -> None:
