@@ -15,7 +15,7 @@ from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
 from damon_tuner.policies.envelope import EVERYTHING, Envelope
-from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.policies.policy_file import parse_policy, read_policy
 from damon_tuner.policies.static import StaticPolicy, within
 
 NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
@@ -53,19 +53,16 @@ def no_policy(name: str, trouble: str) -> Trusted:
 
 def trusted_policy(path: Path) -> Trusted:
     """Read a policy file; raises ``PolicyFileError``, also for monitoring that is not ours."""
-    try:
-        # once, so that what is checked is what is named
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise PolicyFileError(f"{path}: cannot be read: {error.strerror}") from None
-    policy = load_policy(path)
+    # Read once, so that what is checked is what is named.
+    raw = read_policy(path)
+    policy = parse_policy(path, raw)
     trained_with = policy.provenance.get("monitoring", monitoring())
     if trained_with != monitoring():
         raise PolicyFileError(
             f"{path} was trained with other monitoring ({trained_with}) than this release uses "
             f"({monitoring()}): train it again"
         )
-    return Trusted(policy.network(), policy.envelope, str(path), sha256)
+    return Trusted(policy.network(), policy.envelope, str(path), hashlib.sha256(raw).hexdigest())
 
 
 class Chooser:

@@ -106,14 +106,23 @@ def load_policy(path: Path) -> Policy:
             another version of the decision path.
 
     """
+    return parse_policy(path, read_policy(path))
+
+
+def read_policy(path: Path) -> bytes:
+    """Return what a policy file holds; raises ``PolicyFileError`` when it cannot be read."""
     try:
         # without waiting for a writer, should it be a pipe
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise PolicyFileError(f"{path}: cannot be read: not a file")
-            raw = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise PolicyFileError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def parse_policy(path: Path, raw: bytes) -> Policy:
+    """Check what was read from ``path``; raises what ``load_policy`` does."""
     try:
         policy = _parse(raw)
         policy.network()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,3 +144,9 @@ def test_limits_of_the_operator_hold_for_the_static_policy_too(snapshots):
         (scheme,) = choosing.decide(roomy, ()).schemes
         assert scheme.pattern.min_age == 36_000
         assert 0 < scheme.quota.sz_bytes * 1e3 / scheme.quota.reset_interval_ms <= 4096
+
+
+def test_a_pipe_in_place_of_a_policy_is_refused_without_waiting(tmp_path):
+    os.mkfifo(tmp_path / "policy")
+    with pytest.raises(PolicyFileError, match="not a file"):
+        trusted_policy(tmp_path / "policy")
