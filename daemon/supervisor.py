@@ -265,8 +265,9 @@ class Supervisor:
             lease_s=lease_for(self._config.interval_s),
         )
         try:
-            host.start(())
+            # Before the start: what fails after it would leave a kdamond that nobody ends.
             pages = readahead_pages(self._tree)
+            host.start(())
         except TargetGoneError:
             return
         except TakenOverError:
@@ -317,9 +318,12 @@ class Supervisor:
     def _let_go(self, name: str) -> None:
         tenant = self._tenants.pop(name, None)
         if tenant is not None:
-            self._choosers[name] = tenant.chooser, frozenset(tenant.host.pids)
+            self._remember(name, tenant)
             self._leaving[tenant] = 0
             self._see_off(tenant)
+
+    def _remember(self, name: str, tenant: ManagedTenant) -> None:
+        self._choosers[name] = tenant.chooser, frozenset(tenant.host.pids)
 
     def _see_off_those_leaving(self) -> None:
         """Try again to end them; raises ``NotRestoredError`` for one that was tried too often."""
@@ -365,7 +369,7 @@ class Supervisor:
     def _end_tenants(self) -> str:
         """Give everything back, and forget the tenants; return what there is to say of it."""
         for name, tenant in self._tenants.items():
-            self._choosers[name] = tenant.chooser, frozenset(tenant.host.pids)
+            self._remember(name, tenant)
         tenants = [*self._tenants.values(), *self._leaving]
         self._tenants, self._leaving, self._idle_since_s = {}, {}, None
         told = self._held.give_back()
