@@ -292,6 +292,14 @@ class Snapshot:
     compressed pool occupies (zram, zswap). The remaining fields without ``total`` or ``free``
     are counters since an arbitrary start. ``psi_some_us`` is the host's memory pressure.
     ``swap_in_us`` is what one major fault costs on this host, as measured or configured.
+
+    What follows is only there for the knobs that need it, and 0 elsewhere. ``slow_bytes`` and
+    ``huge_bytes`` of what is resident lie outside of the fastest tier, and in huge pages. On a
+    host with several tiers ``fast_total_bytes`` and ``fast_free_bytes`` are of the fastest;
+    ``promoted_bytes`` and ``demoted_bytes`` count what schemes of the nodes moved for this tenant;
+    ``slow_heat_share`` is the share of the accesses seen now, by samples and bytes, that slower
+    nodes serve. ``offline_bytes`` of memory blocks are offline because of us, and
+    ``offlinable_bytes`` more could go.
     """
 
     time_us: int
@@ -309,6 +317,15 @@ class Snapshot:
     cpu_time_us: int
     psi_some_us: int
     swap_in_us: float
+    slow_bytes: int = 0
+    huge_bytes: int = 0
+    fast_total_bytes: int = 0
+    fast_free_bytes: int = 0
+    promoted_bytes: int = 0
+    demoted_bytes: int = 0
+    slow_heat_share: float = 0.0
+    offline_bytes: int = 0
+    offlinable_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

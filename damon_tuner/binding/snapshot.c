@@ -77,6 +77,20 @@ out:
 	return regions;
 }
 
+/* Tiers, huge pages and memory blocks. */
+static int machine_from_py(PyObject *object, struct snapshot *s)
+{
+	return attr_u64(object, "slow_bytes", &s->slow_bytes) ||
+	       attr_u64(object, "huge_bytes", &s->huge_bytes) ||
+	       attr_u64(object, "fast_total_bytes", &s->fast_total_bytes) ||
+	       attr_u64(object, "fast_free_bytes", &s->fast_free_bytes) ||
+	       attr_u64(object, "promoted_bytes", &s->promoted_bytes) ||
+	       attr_u64(object, "demoted_bytes", &s->demoted_bytes) ||
+	       attr_double(object, "slow_heat_share", &s->slow_heat_share) ||
+	       attr_u64(object, "offline_bytes", &s->offline_bytes) ||
+	       attr_u64(object, "offlinable_bytes", &s->offlinable_bytes);
+}
+
 /* On success the caller frees @regions of the snapshot. */
 int snapshot_from_py(PyObject *object, struct snapshot *s)
 {
@@ -93,10 +107,14 @@ int snapshot_from_py(PyObject *object, struct snapshot *s)
 	    attr_u64(object, "major_faults", &s->major_faults) ||
 	    attr_u64(object, "cpu_time_us", &s->cpu_time_us) ||
 	    attr_u64(object, "psi_some_us", &s->psi_some_us) ||
-	    attr_double(object, "swap_in_us", &s->swap_in_us))
+	    attr_double(object, "swap_in_us", &s->swap_in_us) || machine_from_py(object, s))
 		return -1;
 	if (!isfinite(s->swap_in_us) || s->swap_in_us < 0.0) {
 		PyErr_SetString(PyExc_ValueError, "swap_in_us must be a number of at least 0");
+		return -1;
+	}
+	if (!(s->slow_heat_share >= 0.0 && s->slow_heat_share <= 1.0)) {
+		PyErr_SetString(PyExc_ValueError, "slow_heat_share must be from 0 to 1");
 		return -1;
 	}
 	s->regions = regions_from_py(object, &s->nr_regions);
@@ -106,7 +124,8 @@ int snapshot_from_py(PyObject *object, struct snapshot *s)
 PyObject *snapshot_to_py(const struct snapshot *s, PyObject *regions, PyObject *stats)
 {
 	return Py_BuildValue(
-		"{s:K,s:K,s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d}",
+		"{s:K,s:K,s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,"
+		"s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:K,s:K}",
 		"time_us", (unsigned long long)s->time_us,
 		"sample_us", (unsigned long long)s->sample_us,
 		"aggr_us", (unsigned long long)s->aggr_us, "regions", regions,
@@ -121,5 +140,14 @@ PyObject *snapshot_to_py(const struct snapshot *s, PyObject *regions, PyObject *
 		"major_faults", (unsigned long long)s->major_faults,
 		"cpu_time_us", (unsigned long long)s->cpu_time_us,
 		"psi_some_us", (unsigned long long)s->psi_some_us,
-		"swap_in_us", s->swap_in_us);
+		"swap_in_us", s->swap_in_us,
+		"slow_bytes", (unsigned long long)s->slow_bytes,
+		"huge_bytes", (unsigned long long)s->huge_bytes,
+		"fast_total_bytes", (unsigned long long)s->fast_total_bytes,
+		"fast_free_bytes", (unsigned long long)s->fast_free_bytes,
+		"promoted_bytes", (unsigned long long)s->promoted_bytes,
+		"demoted_bytes", (unsigned long long)s->demoted_bytes,
+		"slow_heat_share", s->slow_heat_share,
+		"offline_bytes", (unsigned long long)s->offline_bytes,
+		"offlinable_bytes", (unsigned long long)s->offlinable_bytes);
 }

@@ -34,6 +34,16 @@ struct snapshot {
 	uint64_t cpu_time_us;
 	uint64_t psi_some_us;
 	double swap_in_us;
+	/* 0 where no knob needs it */
+	uint64_t slow_bytes;
+	uint64_t huge_bytes;
+	uint64_t fast_total_bytes;
+	uint64_t fast_free_bytes;
+	uint64_t promoted_bytes;
+	uint64_t demoted_bytes;
+	double slow_heat_share;
+	uint64_t offline_bytes;
+	uint64_t offlinable_bytes;
 };
 
 #endif
