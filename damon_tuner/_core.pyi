@@ -195,6 +195,34 @@ class Network:
     def forward(self, observations: Buffer, actions: Buffer, /) -> None:
         """Answer rows of float32 observations with rows of float32 actions in [-1, 1]."""
 
+class History:
+    """How hot a tenant's addresses were at each of the last 256 control intervals.
+
+    Addresses are followed in at most 128 chunks of ``chunk_bytes``, which doubles and halves with
+    what is monitored. ``nr_steps`` is how many snapshots were taken in.
+    """
+
+    def update(self, snapshot: object, /) -> None:
+        """Take in a ``host.Snapshot``; one that is older than the last begins anew."""
+
+    def chunks(self) -> tuple[int, ...]:
+        """The first address of each chunk, ascending."""
+
+    def times_us(self) -> tuple[int, ...]:
+        """When each step was observed, the newest first."""
+
+    def heat(self) -> bytes:
+        """Steps x chunks, the newest step first.
+
+        0 is no access since the step before, as far as DAMON tells; 1 to 255 the share of samples
+        with an access.
+        """
+
+    @property
+    def chunk_bytes(self) -> int: ...
+    @property
+    def nr_steps(self) -> int: ...
+
 _Region = (
     tuple[int, int, int, int, int]
     | tuple[int, int, int, int, int, int]

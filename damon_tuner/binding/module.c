@@ -213,6 +213,7 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_type(module, &Decider_spec, "Decider", NULL) ||
 	    add_type(module, &Network_spec, "Network", NULL) ||
 	    add_type(module, &Monitor_spec, "Monitor", NULL) ||
+	    add_type(module, &History_spec, "History", NULL) ||
 	    PyModule_AddFunctions(module, calibrate_methods) ||
 	    add_constant(module, "OBSERVATION_NAMES", names_to_py(observation_names, NR_FEATURES)) ||
 	    add_constant(module, "KNOB_NAMES", names_to_py(knob_names, NR_KNOBS)) ||
