@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damon_tuner import _core
-from damon_tuner.envs.batch import NR_KNOBS, EpisodeConfig, SimBatch
+from damon_tuner.envs.batch import EpisodeConfig, SimBatch
 from damon_tuner.envs.workload_file import bundled_workload
 
 # Hottest first: the observation's shares of bytes by heat, then by idle time.
@@ -46,8 +46,8 @@ def record_episode(network: _core.Network, workload: str, budget: float) -> Epis
     config = EpisodeConfig(workloads=(bundled_workload(workload),))
     batch = SimBatch(config, 1)
     observation = batch.begin(0, (0,), _EPISODE_SEED, (budget,))
-    actions = np.zeros((1, NR_KNOBS), dtype=np.float32)
-    columns = [_core.OBSERVATION_NAMES.index(name) for name in _HEAT]
+    actions = np.zeros((1, batch.schema.nr_knobs), dtype=np.float32)
+    columns = [batch.schema.observation_names.index(name) for name in _HEAT]
     heat, rows = [], []
     for step in range(config.episode_steps):
         network.forward(observation, actions)

@@ -16,7 +16,6 @@ import numpy as np
 from damon_tuner import _core
 from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.envs import EpisodeConfig, TunerVectorEnv
-from damon_tuner.envs.batch import NR_KNOBS
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme
 
 RUNS = 7
@@ -174,9 +173,9 @@ def _python_us_per_host(runs: int) -> Figure:
     env = TunerVectorEnv(_HOSTS, EpisodeConfig(interval_s=0.1, episode_s=1e6))
     env.reset(seed=0)
     batch = env.batch
-    observations = np.zeros((batch.nr_rows, len(_core.OBSERVATION_NAMES)), dtype=np.float32)
+    observations = np.zeros((batch.nr_rows, batch.schema.nr_features), dtype=np.float32)
     truth = np.zeros((batch.nr_rows, len(_core.TRUTH_NAMES)))
-    actions = np.zeros((batch.nr_rows, NR_KNOBS), dtype=np.float32)
+    actions = np.zeros((batch.nr_rows, batch.schema.nr_knobs), dtype=np.float32)
     steps = 500
 
     def whole() -> None:

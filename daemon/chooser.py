@@ -14,8 +14,10 @@ from damon_tuner.daemon.watermarks import WatermarkSwitch
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
-from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.envelope import Envelope, everything
+from damon_tuner.policies.plan import Plan
 from damon_tuner.policies.policy_file import parse_policy, read_policy
+from damon_tuner.policies.schema import RECLAIM, Schema
 from damon_tuner.policies.static import StaticPolicy, within
 
 NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
@@ -40,15 +42,20 @@ class Trusted:
     sha256: str = ""
     trouble: str = ""
 
+    @property
+    def schema(self) -> Schema:
+        """What it sees and sets."""
+        return self.envelope.schema
 
-def no_policy(name: str, trouble: str) -> Trusted:
+
+def no_policy(name: str, trouble: str, schema: Schema = RECLAIM) -> Trusted:
     """Stand where a policy file could not be used: the answers are never numbers."""
-    nr_in, nr_out = len(_core.OBSERVATION_NAMES), len(_core.KNOB_NAMES)
+    nr_in, nr_out = schema.nr_features, schema.nr_knobs
     zeros, ones = bytes(4 * nr_in), array("f", [1.0] * nr_in).tobytes()
     nonsense = array("f", [math.nan] * nr_out).tobytes()
     parameters = [bytes(4 * nr_in * nr_out), nonsense]
     network = _core.Network((nr_in, nr_out), zeros, ones, 1.0, parameters)
-    return Trusted(network, EVERYTHING, name, trouble=trouble)
+    return Trusted(network, everything(schema), name, trouble=trouble)
 
 
 def trusted_policy(path: Path) -> Trusted:
@@ -73,7 +80,7 @@ class Chooser:
     ) -> None:
         self._policy = policy
         self._fallback = fallback
-        self._learned = LearnedPolicy(policy.network, budget, limits)
+        self._learned = LearnedPolicy(policy.network, budget, limits, schema=policy.schema)
         self._limits = limits
         self._switch = WatermarkSwitch()
         self._outside = self._distrusted = 0
@@ -109,7 +116,7 @@ class Chooser:
         allowed = within(self._fallback.schemes, self._limits, snapshot.intervals)
         schemes = () if is_held else self._switch.running(allowed, snapshot)
         reasons = tuple(reason for reason in decision.reasons if reason != NONSENSE)
-        return replace(decision, schemes=schemes, knobs={}, reasons=reasons)
+        return replace(decision, plan=Plan(schemes), knobs={}, reasons=reasons)
 
     def _distrust(self, decision: Decision) -> str:
         """Say why the learned policy's decision is not to be carried out, if it is not."""

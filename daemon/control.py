@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.kernel_iface.host import Host
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET, Policy
+from damon_tuner.policies.plan import carry_out
 
 
 def control(
@@ -32,7 +33,7 @@ def control(
         while True:
             snapshot = host.snapshot()
             decision = policy.decide(snapshot)
-            host.apply(decision.schemes)
+            carry_out(host, decision.plan)
             elapsed_s = clock() - started
             on_step(Outcome(tenant, elapsed_s, budget, snapshot, decision, knobs))
             knobs = decision.knobs

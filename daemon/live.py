@@ -67,4 +67,5 @@ def choose_policy(path: Path | None, static: str | None, budget: float) -> Polic
         return STATIC_POLICIES[static]
     if path is None:
         raise ValueError("give the path of a policy or the name of a static one")
-    return LearnedPolicy(trusted_policy(path).network, budget)
+    policy = trusted_policy(path)
+    return LearnedPolicy(policy.network, budget, schema=policy.schema)

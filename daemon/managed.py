@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Collection
 
-from damon_tuner import _core
 from damon_tuner.daemon.chooser import HOLD, Chooser
 from damon_tuner.daemon.config import Mode
 from damon_tuner.daemon.outcome import Outcome, saved_bytes
@@ -16,11 +15,12 @@ from damon_tuner.daemon.tenants import Found
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.policies.decision import Decision
+from damon_tuner.policies.schema import RECLAIM
 
 SCORE = "score"
 _NR_HEAT_CLASSES = 11
 _HEAT_CLASSES = tuple(
-    name.removesuffix("_share") for name in _core.OBSERVATION_NAMES[:_NR_HEAT_CLASSES]
+    name.removesuffix("_share") for name in RECLAIM.observation_names[:_NR_HEAT_CLASSES]
 )
 
 

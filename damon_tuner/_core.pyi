@@ -1,9 +1,9 @@
 """The simulator and the decision path, in C.
 
 Buffers are C-contiguous and are written in place: a NumPy array, an ``array.array``, a
-``memoryview``. ``F`` below is ``len(OBSERVATION_NAMES)``, ``K`` is ``len(KNOB_NAMES)`` and ``T``
-is ``len(TRUTH_NAMES)``. A row is one tenant of one host; hosts have the same number of tenants,
-and their rows follow one another.
+``memoryview``. ``F`` below is ``len(observation_names(groups))``, ``K`` is
+``len(knob_names(groups))`` and ``T`` is ``len(TRUTH_NAMES)``. A row is one tenant of one host;
+hosts have the same number of tenants, and their rows follow one another.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,8 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypedDict
 # Python can say "buffer" in a type only from 3.12 on.
 Buffer: TypeAlias = Any
 
-OBSERVATION_NAMES: tuple[str, ...]
-KNOB_NAMES: tuple[str, ...]
+KNOB_GROUPS: tuple[str, ...]
 TRUTH_NAMES: tuple[str, ...]
 MIN_CPU_SHARE: float
 """A tenant that uses less of a CPU than this cannot be slowed down measurably."""
@@ -41,6 +40,28 @@ class _FlatScheme(TypedDict):
     weight_sz_permille: int
     weight_nr_accesses_permille: int
     weight_age_permille: int
+    goals: tuple[tuple[str, int, int], ...]
+    """Metric, target value, node."""
+    filters: tuple[tuple[str, bool, bool, int, int], ...]
+    """Type, matching, allow, first address, end of the addresses."""
+    dests: tuple[tuple[int, int], ...]
+    """Node, weight."""
+
+class _Plan(TypedDict):
+    schemes: tuple[_FlatScheme, ...]
+    promote: _FlatScheme | None
+    demote: _FlatScheme | None
+    spare_bytes: int | None
+    clock_cap: float | None
+
+def observation_names(groups: Collection[str], /) -> tuple[str, ...]:
+    """The features that a policy of these knob groups sees, in order.
+
+    Raises ``ValueError`` for a name that is no group, and where none has a knob.
+    """
+
+def knob_names(groups: Collection[str], /) -> tuple[str, ...]:
+    """The knobs that it sets, in order; raises as ``observation_names``."""
 
 class Spec:
     """Ranges from which a simulated host's episodes are drawn."""
@@ -73,6 +94,7 @@ class Batch:
         max_nr_regions: int = 1000,
         sampler: Literal["binomial", "per-check"] = "binomial",
         nr_tenants: int = 1,
+        groups: Collection[str] = ("reclaim",),
     ) -> None: ...
     def reset(
         self,
@@ -86,7 +108,9 @@ class Batch:
         """Draw a new episode; ``observation`` receives tenants x F float32.
 
         With several tenants there is a spec for each, of which the first has the host's profile,
-        and one budget for all or one each. Each tenant is monitored by a context of its own.
+        and one budget for all or one each. Each tenant is monitored by a context of its own; with
+        the group "tiering", on a host with slow memory, the fast node by one more and the slow
+        node by the last.
         """
 
     def set_contexts(self, host: int, contexts: Sequence[object], /) -> None:
@@ -104,6 +128,9 @@ class Batch:
 
     def set_power(self, host: int, offline_blocks: int, clock_cap: float, /) -> None:
         """Ask for memory blocks offline, and for a memory clock capped to a share of its own."""
+
+    def keep_spare(self, host: int, spare_bytes: int, clock_cap: float, /) -> None:
+        """Ask for as many memory blocks offline as leave ``spare_bytes`` online and free."""
 
     def step(
         self,
@@ -146,6 +173,7 @@ class Decider:
         self,
         budget: float,
         *,
+        groups: Collection[str] = ("reclaim",),
         min_age_s: float = 2.0,
         max_quota_bytes_per_s: float = 4294967296.0,
         max_age_division: float = 4.0,
@@ -171,7 +199,7 @@ class Decider:
         guard itself bears), swap, fast_node, refaults, score.
         """
 
-    def act(self, action: Buffer, /) -> _FlatScheme:
+    def act(self, action: Buffer, /) -> _Plan:
         """Decode, guard and plan the K float32 of ``action``."""
 
     def knobs(self) -> dict[str, float]: ...

@@ -14,9 +14,8 @@ from damon_tuner.envs.reward import Floats, Outcome, RewardWeights, outcome, rew
 from damon_tuner.envs.workload_file import Workload, training_workloads
 from damon_tuner.kernel_iface.host import MonitoringAttrs
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, MONITORING
+from damon_tuner.policies.schema import Schema, schema_of
 
-NR_FEATURES = len(_core.OBSERVATION_NAMES)
-NR_KNOBS = len(_core.KNOB_NAMES)
 NR_TRUTH = len(_core.TRUTH_NAMES)
 
 Observations = NDArray[np.float32]
@@ -28,7 +27,8 @@ class EpisodeConfig:
 
     ``workloads`` are drawn with equal probability; ``budget`` is a range of slowdown shares, from
     which each episode's is drawn log-uniformly. With several ``tenants``, each host runs so many
-    loads on the memory of the first one's profile, each with a budget of its own.
+    loads on the memory of the first one's profile, each with a budget of its own. ``groups`` are
+    the knobs that are set, and with them what is observed.
     """
 
     workloads: tuple[Workload, ...] = field(default_factory=training_workloads)
@@ -38,6 +38,12 @@ class EpisodeConfig:
     attrs: MonitoringAttrs = MONITORING
     weights: RewardWeights = field(default_factory=RewardWeights)
     tenants: int = 1
+    groups: tuple[str, ...] = ("reclaim",)
+
+    @property
+    def schema(self) -> Schema:
+        """What is observed and set, F features and K knobs; raises what ``schema_of`` does."""
+        return schema_of(self.groups)
 
     @property
     def episode_steps(self) -> int:
@@ -71,6 +77,7 @@ class SimBatch:
     def __init__(self, config: EpisodeConfig, nr_hosts: int, nr_threads: int = 1) -> None:
         intervals = config.attrs.intervals
         self.config = config
+        self.schema = config.schema
         self.nr_hosts = nr_hosts
         self.nr_rows = nr_hosts * config.tenants
         self.budget = np.full(self.nr_rows, config.budget[0])
@@ -82,11 +89,12 @@ class SimBatch:
             config.attrs.min_nr_regions,
             config.attrs.max_nr_regions,
             nr_tenants=config.tenants,
+            groups=self.schema.groups,
         )
         self._specs = [workload.spec() for workload in config.workloads]
         self._workload = np.zeros(self.nr_rows, dtype=np.int64)
         self._step_in_episode = np.zeros(nr_hosts, dtype=np.int64)
-        self._observations = np.zeros((self.nr_rows, NR_FEATURES), dtype=np.float32)
+        self._observations = np.zeros((self.nr_rows, self.schema.nr_features), dtype=np.float32)
         self._truth = np.zeros((self.nr_rows, NR_TRUTH))
         self._interval_us = round(config.interval_s * 1e6)
         self.seed(None)

@@ -23,8 +23,8 @@ class TunerEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
 
     def __init__(self, config: EpisodeConfig | None = None) -> None:
         self._batch = SimBatch.with_rows(config or EpisodeConfig(), 1)
-        self.observation_space = observation_space()
-        self.action_space = action_space()
+        self.observation_space = observation_space(self._batch.schema)
+        self.action_space = action_space(self._batch.schema)
         self.render_mode = None
 
     def reset(

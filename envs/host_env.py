@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import gymnasium
@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damon_tuner import _core
-from damon_tuner.envs.batch import NR_FEATURES, Observations
+from damon_tuner.envs.batch import Observations
 from damon_tuner.envs.reward import Outcome, RewardWeights, estimated_outcome, reward
 from damon_tuner.envs.spaces import action_space, observation_space
 from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Host, Snapshot
-from damon_tuner.policies.decision import CONTROL_INTERVAL_S, scheme_from_flat
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S
+from damon_tuner.policies.plan import carry_out
+from damon_tuner.policies.plan_from_core import plan_from_core
+from damon_tuner.policies.schema import schema_of
 
 
 class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
@@ -28,6 +31,7 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
     major faults and what one costs. An episode is truncated after ``episode_s`` seconds and
     terminated when the managed process exits. ``close`` puts the host back, and so does the end
     of Python; against SIGTERM and SIGHUP, run it under ``damon_tuner.signals.stop_on_signals``.
+    Knob ``groups`` that set more than the tenant's own schemes need a host that carries out plans.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (Gymnasium's own type)
@@ -40,18 +44,21 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         interval_s: float = CONTROL_INTERVAL_S,
         episode_s: float = 900.0,
         weights: RewardWeights | None = None,
+        groups: Collection[str] = ("reclaim",),
     ) -> None:
+        schema = schema_of(groups)
         self._make_host = make_host
+        self._groups = schema.groups
         self._budget = budget
         self._interval_s = interval_s
         self._steps = max(1, round(episode_s / interval_s))
         self._weights = weights or RewardWeights()
         self._host: Host | None = None
-        self._decider = _core.Decider(budget)
-        self._observation: Observations = np.zeros(NR_FEATURES, dtype=np.float32)
+        self._decider = _core.Decider(budget, groups=schema.groups)
+        self._observation: Observations = np.zeros(schema.nr_features, dtype=np.float32)
         self._step = 0
-        self.observation_space = observation_space()
-        self.action_space = action_space()
+        self.observation_space = observation_space(schema)
+        self.action_space = action_space(schema)
         self.render_mode = None
         atexit.register(_close, weakref.ref(self))
 
@@ -62,7 +69,7 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         super().reset(seed=seed)
         self.close()
         self._host = self._make_host()
-        self._decider = _core.Decider(self._budget)
+        self._decider = _core.Decider(self._budget, groups=self._groups)
         self._step = 0
         try:
             self._host.start(())
@@ -79,10 +86,10 @@ class HostEnv(gymnasium.Env[Observations, NDArray[np.float32]]):
         if self._host is None:
             raise RuntimeError("the environment is not started: call reset first")
         self._step += 1
-        scheme = scheme_from_flat(self._decider.act(np.ascontiguousarray(action, np.float32)))
+        plan = plan_from_core(self._decider.act(np.ascontiguousarray(action, np.float32)))
         knobs = self._decider.knobs()
         try:
-            self._host.apply((scheme,))
+            carry_out(self._host, plan)
             self._host.advance(self._interval_s)
             result = self._observe(self._host.snapshot())
         except TargetGoneError as error:

@@ -26,7 +26,8 @@ class TunerVecEnv(VecEnv):
         self._returns = np.zeros(num_envs)
         self._lengths = np.zeros(num_envs, dtype=np.int64)
         self.render_mode = None
-        super().__init__(num_envs, observation_space(), action_space())
+        schema = self.batch.schema
+        super().__init__(num_envs, observation_space(schema), action_space(schema))
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
         """Determine everything from the next reset on."""

@@ -27,8 +27,8 @@ class TunerVectorEnv(VectorEnv[Observations, NDArray[np.float32], NDArray[Any]])
     ) -> None:
         self.batch = SimBatch.with_rows(config or EpisodeConfig(), num_envs, nr_threads)
         self.num_envs = num_envs
-        self.single_observation_space = observation_space()
-        self.single_action_space = action_space()
+        self.single_observation_space = observation_space(self.batch.schema)
+        self.single_action_space = action_space(self.batch.schema)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.render_mode = None

@@ -11,14 +11,10 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from damon_tuner import _core
-from damon_tuner.kernel_iface.host import (
-    AccessPattern,
-    Action,
-    MonitoringAttrs,
-    Quota,
-    Scheme,
-    Snapshot,
-)
+from damon_tuner.kernel_iface.host import MonitoringAttrs, Scheme, Snapshot
+from damon_tuner.policies.plan import Plan
+from damon_tuner.policies.plan_from_core import plan_from_core
+from damon_tuner.policies.schema import RECLAIM, Schema
 
 MONITORING = MonitoringAttrs(max_nr_regions=200)
 """How the tuner has DAMON monitor: the kernel's intervals, at most 200 regions."""
@@ -58,13 +54,20 @@ class Decision:
     how long page-out stays off.
     """
 
-    schemes: tuple[Scheme, ...]
+    plan: Plan
     knobs: Mapping[str, float]
     reasons: tuple[str, ...]
     observation: tuple[float, ...]
     action: tuple[float, ...]
     slowdown: float
     hold_left_s: float = 0.0
+    schema: Schema = RECLAIM
+    """What observation and action mean."""
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """For the tenant's own addresses."""
+        return self.plan.schemes
 
 
 class Policy(Protocol):
@@ -77,18 +80,26 @@ class Policy(Protocol):
 class LearnedPolicy:
     """A trained network within its guard, for one tenant and one slowdown ``budget`` (0 to 1).
 
+    ``schema`` says what the network sees and sets.
+
     Raises:
         ValueError: the budget is no share, or a limit is wider than the guard's own.
 
     """
 
     def __init__(
-        self, network: _core.Network, budget: float, limits: GuardLimits | None = None
+        self,
+        network: _core.Network,
+        budget: float,
+        limits: GuardLimits | None = None,
+        *,
+        schema: Schema = RECLAIM,
     ) -> None:
         self._network = network
-        self._decider = _core.Decider(budget, **_as_arguments(limits))
-        self._observation = array("f", bytes(4 * len(_core.OBSERVATION_NAMES)))
-        self._action = array("f", bytes(4 * len(_core.KNOB_NAMES)))
+        self._schema = schema
+        self._decider = _core.Decider(budget, groups=schema.groups, **_as_arguments(limits))
+        self._observation = array("f", bytes(4 * schema.nr_features))
+        self._action = array("f", bytes(4 * schema.nr_knobs))
 
     def decide(self, snapshot: Snapshot, tripped: Collection[str] = ()) -> Decision:
         """Observe ``snapshot`` and decide; call it once a control interval.
@@ -98,19 +109,19 @@ class LearnedPolicy:
         """
         self._decider.observe(snapshot, self._observation, tripped=tripped)
         self._network.forward(self._observation, self._action)
-        scheme = scheme_from_flat(self._decider.act(self._action))
         return Decision(
-            schemes=(scheme,),
+            plan=plan_from_core(self._decider.act(self._action)),
             knobs=self._decider.knobs(),
             reasons=self._decider.reasons(),
             observation=tuple(self._observation),
             action=tuple(self._action),
             slowdown=self._decider.rates()["slowdown"],
             hold_left_s=self._decider.hold_left_s,
+            schema=self._schema,
         )
 
     def set_network(self, network: _core.Network) -> None:
-        """Ask another network from the next decision on; all else goes on."""
+        """Ask another network of the same schema from the next decision on; all else goes on."""
         self._network = network
 
     def set_budget(self, budget: float) -> None:
@@ -128,25 +139,3 @@ class LearnedPolicy:
 
 def _as_arguments(limits: GuardLimits | None) -> dict[str, float]:
     return asdict(limits or GuardLimits())
-
-
-def scheme_from_flat(flat: _core._FlatScheme) -> Scheme:
-    """The scheme that the decision path planned, as the hosts take it."""
-    return Scheme(
-        action=Action(flat["action"]),
-        pattern=AccessPattern(
-            min_sz_bytes=flat["min_sz_bytes"],
-            max_sz_bytes=flat["max_sz_bytes"],
-            min_nr_accesses=flat["min_nr_accesses"],
-            max_nr_accesses=flat["max_nr_accesses"],
-            min_age=flat["min_age"],
-            max_age=flat["max_age"],
-        ),
-        quota=Quota(
-            sz_bytes=flat["sz_bytes"],
-            reset_interval_ms=flat["reset_interval_ms"],
-            weight_sz_permille=flat["weight_sz_permille"],
-            weight_nr_accesses_permille=flat["weight_nr_accesses_permille"],
-            weight_age_permille=flat["weight_age_permille"],
-        ),
-    )

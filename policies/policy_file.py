@@ -22,7 +22,7 @@ from typing import Any
 from damon_tuner import _core
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.policies.envelope import Envelope
-from damon_tuner.policies.schema import KNOB_GROUPS, schema_hash
+from damon_tuner.policies.schema import Schema, schema_of
 from damon_tuner.whole_file import write_whole
 
 FORMAT_VERSION = 2
@@ -45,7 +45,7 @@ class Policy:
 
     ``layers`` holds (weight [out, in], bias [out]) from the input to the output; ``mean`` and
     ``scale`` [F] normalise the observation as ``clip((x - mean) * scale, +-clip)``. ``envelope``
-    is what it has been trained on.
+    is what it has been trained on, and its ``schema`` what the network sees and sets.
     """
 
     mean: Tensor
@@ -54,6 +54,11 @@ class Policy:
     layers: tuple[tuple[Tensor, Tensor], ...]
     envelope: Envelope
     provenance: Mapping[str, Any]
+
+    @property
+    def schema(self) -> Schema:
+        """What it sees and sets."""
+        return self.envelope.schema
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -85,8 +90,8 @@ def save_policy(policy: Policy, path: Path) -> None:
     data = b"".join(tensor.data for tensor in tensors.values())
     about = {
         "format_version": FORMAT_VERSION,
-        "schema_hash": schema_hash(),
-        "knob_groups": KNOB_GROUPS,
+        "schema_hash": policy.schema.hash,
+        "knob_groups": policy.schema.groups,
         "clip": policy.clip,
         "provenance": dict(policy.provenance),
     }
@@ -145,10 +150,7 @@ def _parse(raw: bytes) -> Policy:
         )
     if about.pop("sha256") != _checksum(about, header, data):
         raise PolicyFileError("altered or damaged (checksum differs); copy or export it again")
-    if about["schema_hash"] != schema_hash():
-        raise PolicyFileError(
-            "made for another observation schema; train and export it with this release"
-        )
+    schema = _schema(about)
     tensors = {name: _tensor(entry, data) for name, entry in header.items()}
     nr_layers = (len(tensors) - 4) // 2
     policy = Policy(
@@ -159,12 +161,26 @@ def _parse(raw: bytes) -> Policy:
             (tensors[f"layers.{i}.weight"], tensors[f"layers.{i}.bias"]) for i in range(nr_layers)
         ),
         envelope=Envelope(
-            _unpacked(tensors["observation.low"]), _unpacked(tensors["observation.high"])
+            _unpacked(tensors["observation.low"]), _unpacked(tensors["observation.high"]), schema
         ),
         provenance=about["provenance"],
     )
     _check_shapes(policy)
     return policy
+
+
+def _schema(about: Mapping[str, Any]) -> Schema:
+    try:
+        schema = schema_of(about["knob_groups"])
+    except ValueError as error:
+        raise PolicyFileError(
+            f"sets knobs that this release does not know: {error}; use the release that made it"
+        ) from None
+    if about["schema_hash"] != schema.hash:
+        raise PolicyFileError(
+            "made for another observation schema; train and export it with this release"
+        )
+    return schema
 
 
 def _split(raw: bytes) -> tuple[dict[str, Any], bytes]:
@@ -213,7 +229,7 @@ def _check_shapes(policy: Policy) -> None:
     wanted = [((b, a), (b,)) for a, b in itertools.pairwise(sizes)]
     if shapes != wanted or policy.scale.shape != policy.mean.shape:
         raise ValueError("layers do not fit together")
-    if (sizes[0], sizes[-1]) != (len(_core.OBSERVATION_NAMES), len(_core.KNOB_NAMES)):
+    if (sizes[0], sizes[-1]) != (policy.schema.nr_features, policy.schema.nr_knobs):
         raise ValueError("the network does not fit the schema")
     if not 0.0 < policy.clip < math.inf:
         raise ValueError("the normaliser's clip must be above 0 and finite")

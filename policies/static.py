@@ -18,6 +18,7 @@ from damon_tuner.kernel_iface.host import (
     Watermarks,
 )
 from damon_tuner.policies.decision import MONITORING, Decision, GuardLimits
+from damon_tuner.policies.plan import Plan
 
 PAGE_BYTES = 4096
 _RESET_INTERVAL_MS = 1_000
@@ -33,7 +34,7 @@ class StaticPolicy:
     def decide(self, snapshot: Snapshot) -> Decision:
         """Decide as always."""
         return Decision(
-            schemes=self.schemes,
+            plan=Plan(self.schemes),
             knobs={},
             reasons=(),
             observation=(),

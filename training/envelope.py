@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from damon_tuner import _core
-from damon_tuner.envs.batch import NR_KNOBS, EpisodeConfig, Observations, SimBatch
+from damon_tuner.envs.batch import EpisodeConfig, Observations, SimBatch
 from damon_tuner.policies.envelope import Envelope
 
 NR_EPISODES = 320
@@ -26,7 +26,7 @@ def measure_envelope(
     batch.seed(seed)
     seen = np.concatenate(list(answered(network, batch, batch.reset())))
     low, high = np.quantile(seen, (TAIL, 1.0 - TAIL), axis=0).astype(np.float32)
-    return Envelope(tuple(low.tolist()), tuple(high.tolist()))
+    return Envelope(tuple(low.tolist()), tuple(high.tolist()), batch.schema)
 
 
 def answered(
@@ -36,7 +36,7 @@ def answered(
 
     ``observations`` are the first ones of episodes that have just begun.
     """
-    actions = np.zeros((batch.nr_rows, NR_KNOBS), dtype=np.float32)
+    actions = np.zeros((batch.nr_rows, batch.schema.nr_knobs), dtype=np.float32)
     for _ in range(batch.config.episode_steps):
         yield observations
         network.forward(observations, actions)

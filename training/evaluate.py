@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from damon_tuner import _core
-from damon_tuner.envs.batch import NR_KNOBS, NR_TRUTH, EpisodeConfig, Observations, SimBatch
+from damon_tuner.envs.batch import NR_TRUTH, EpisodeConfig, Observations, SimBatch
 from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.static import StaticPolicy
@@ -103,7 +103,7 @@ def _run(
         for host in range(batch.nr_hosts):
             batch.core.set_schemes(host, contender.schemes)
     else:
-        actions = np.zeros((batch.nr_hosts, NR_KNOBS), dtype=np.float32)
+        actions = np.zeros((batch.nr_hosts, batch.schema.nr_knobs), dtype=np.float32)
     for _ in range(batch.config.episode_steps):
         if isinstance(contender, _core.Network):
             contender.forward(observations, actions)

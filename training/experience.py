@@ -11,16 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from damon_tuner import _core
 from damon_tuner.daemon.config import Mode
 from damon_tuner.daemon.experience.reading import Kept, read_experience, stretches
 from damon_tuner.daemon.experience.record import Experience
 from damon_tuner.envs.reward import Floats, RewardWeights, estimated_outcome, reward
 from damon_tuner.errors import RecordingError
-from damon_tuner.policies.schema import schema_hash
-
-NR_FEATURES = len(_core.OBSERVATION_NAMES)
-NR_KNOBS = len(_core.KNOB_NAMES)
+from damon_tuner.policies.schema import RECLAIM, Schema
 
 _Float32s = NDArray[np.float32]
 
@@ -79,8 +75,8 @@ class Transitions:
     next_observation: _Float32s
 
 
-def load_experience(*paths: Path) -> LoadedExperience:
-    """Read folders of experience, or single segments.
+def load_experience(*paths: Path, schema: Schema = RECLAIM) -> LoadedExperience:
+    """Read folders of experience, or single segments: what was decided under ``schema``.
 
     Raises:
         RecordingError: one cannot be read, or all of its decisions are of another schema.
@@ -90,14 +86,14 @@ def load_experience(*paths: Path) -> LoadedExperience:
     damaged = foreign = unobserved = 0
     others: Counter[str] = Counter()
     for path in paths:
-        kept = _read(path)
-        ours = [record for record in kept.records if record.schema == schema_hash()]
-        observed = [record for record in ours if _is_observed(record)]
+        kept = _read(path, schema)
+        ours = [record for record in kept.records if record.schema == schema.hash]
+        observed = [record for record in ours if _is_observed(record, schema)]
         trajectories += _trajectories(observed)
         damaged += kept.nr_damaged
         foreign += kept.nr_foreign
         unobserved += len(ours) - len(observed)
-        others.update(r.schema for r in kept.records if r.schema != schema_hash())
+        others.update(r.schema for r in kept.records if r.schema != schema.hash)
     return LoadedExperience(tuple(trajectories), damaged, foreign, unobserved, others)
 
 
@@ -105,8 +101,11 @@ def transitions(
     trajectories: Iterable[Trajectory],
     weights: RewardWeights | None = None,
     modes: Collection[str] = (Mode.ACT,),
+    schema: Schema = RECLAIM,
 ) -> Transitions:
     """The steps of all trajectories of these ``modes``: by default, those that were carried out.
+
+    All were decided under ``schema``.
 
     The reward is that of the simulator (``envs/reward.py``), of what the host could tell: memory
     at the end of the interval, and the slowdown estimated in it. Steps without such an estimate
@@ -114,13 +113,13 @@ def transitions(
     """
     weights = weights or RewardWeights()
     steps = [_steps(each, weights) for each in trajectories if each.mode in modes]
+    seen = np.empty((0, schema.nr_features), np.float32)
+    set_to = np.empty((0, schema.nr_knobs), np.float32)
     return Transitions(
-        np.concatenate([np.empty((0, NR_FEATURES), np.float32), *(s.observation for s in steps)]),
-        np.concatenate([np.empty((0, NR_KNOBS), np.float32), *(s.action for s in steps)]),
+        np.concatenate([seen, *(s.observation for s in steps)]),
+        np.concatenate([set_to, *(s.action for s in steps)]),
         np.concatenate([np.empty(0), *(s.reward for s in steps)]),
-        np.concatenate(
-            [np.empty((0, NR_FEATURES), np.float32), *(s.next_observation for s in steps)]
-        ),
+        np.concatenate([seen, *(s.next_observation for s in steps)]),
     )
 
 
@@ -143,23 +142,24 @@ def summary(loaded: LoadedExperience) -> str:
     return "\n".join(lines or ["there is no decision in it"])
 
 
-def _read(path: Path) -> Kept:
+def _read(path: Path, schema: Schema) -> Kept:
     try:
         kept = read_experience(path)
     except RecordingError as error:
         raise RecordingError(f"{path}: {error}") from None
     schemas = {record.schema for record in kept.records}
-    if schemas and schema_hash() not in schemas:
+    if schemas and schema.hash not in schemas:
         raise RecordingError(
             f"{path}: all {len(kept.records):,} decisions in it were made with other observations "
-            f"or knobs (schema {min(schemas)[:12]}) than this release's ({schema_hash()[:12]}): "
+            f"or knobs (schema {min(schemas)[:12]}) than this release's ({schema.hash[:12]}): "
             "read them with the release that made them"
         )
     return kept
 
 
-def _is_observed(record: Experience) -> bool:
-    return len(record.observation) == NR_FEATURES and len(record.action) == NR_KNOBS
+def _is_observed(record: Experience, schema: Schema) -> bool:
+    sizes = len(record.observation), len(record.action)
+    return sizes == (schema.nr_features, schema.nr_knobs)
 
 
 def _trajectories(records: Iterable[Experience]) -> Iterator[Trajectory]:

@@ -12,7 +12,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
-from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.policy_file import Policy, Tensor
 
 
@@ -20,7 +20,7 @@ def policy_from_sb3(
     agent: PPO,
     env: VecNormalize,
     provenance: Mapping[str, Any],
-    envelope: Envelope = EVERYTHING,
+    envelope: Envelope,
 ) -> Policy:
     """The deterministic actor of ``agent`` behind the normaliser of ``env``."""
     statistics = env.obs_rms

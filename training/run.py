@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.errors import TunerError
-from damon_tuner.policies.envelope import Envelope
+from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import Policy, save_policy
+from damon_tuner.policies.schema import schema_of
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
@@ -52,13 +53,15 @@ def train_and_save(
     trained.agent.save(run / _AGENT)
     trained.env.save(str(run / _NORMALISER))
     about = provenance(trained)
-    policy = policy_from_sb3(trained.agent, trained.env, about)
+    schema = config.episodes.schema
+    policy = policy_from_sb3(trained.agent, trained.env, about, everything(schema))
     envelope = measure_envelope(
         policy.network(), config.episodes, config.seed, nr_threads=config.nr_threads
     )
     policy = replace(policy, envelope=envelope)
     _write_json(run / _PROVENANCE, about)
-    _write_json(run / _ENVELOPE, asdict(envelope))
+    ranges = {"low": envelope.low, "high": envelope.high, "groups": schema.groups}
+    _write_json(run / _ENVELOPE, ranges)
     path = out / "policy.safetensors"
     save_policy(policy, path)
     return SavedRun(policy, path, trained.curve)
@@ -78,7 +81,8 @@ def export_run(run: Path, path: Path) -> None:
     try:
         about: dict[str, Any] = json.loads((run / _PROVENANCE).read_text(encoding="utf-8"))
         ranges = json.loads((run / _ENVELOPE).read_text(encoding="utf-8"))
-        envelope = Envelope(tuple(ranges["low"]), tuple(ranges["high"]))
+        schema = schema_of(ranges["groups"])
+        envelope = Envelope(tuple(ranges["low"]), tuple(ranges["high"]), schema)
         agent = PPO.load(run / _AGENT, device="cpu")
         with (run / _NORMALISER).open("rb") as file:
             env = pickle.load(file)

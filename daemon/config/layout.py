@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from damon_tuner._core import KNOB_GROUPS
 from damon_tuner.daemon.config.kinds import (
     AbsolutePath,
     CgroupPath,
@@ -29,7 +30,6 @@ from damon_tuner.daemon.config.quantities import (
     Quantity,
     Size,
 )
-from damon_tuner.policies.schema import KNOB_GROUPS
 from damon_tuner.policies.static import STATIC_POLICIES
 
 TENANT_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -132,7 +132,9 @@ ROOT = Table(
         "max_tenants": Key("max_tenants", Whole(1, 32)),
         "policy": Key("policy", AbsolutePath()),
         "fallback": Key("fallback", Choice(list(STATIC_POLICIES))),
-        "knob_groups": Key("knob_groups", Several(Choice(KNOB_GROUPS), 1, 16, '["reclaim"]')),
+        "knob_groups": Key(
+            "knob_groups", Several(Choice(list(KNOB_GROUPS)), 1, 16, '["reclaim"]')
+        ),
         "protected_cgroups": Key(
             "protected_cgroups",
             Several(CgroupPath(), 0, _MOST_GLOBS, '["init.scope", "system.slice/ssh*"]'),

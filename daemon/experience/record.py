@@ -15,7 +15,6 @@ from damon_tuner.daemon.experience.regions import pack_regions, region_words
 from damon_tuner.daemon.outcome import saved_bytes
 from damon_tuner.kernel_iface.host import U64_MAX, Snapshot
 from damon_tuner.policies.decision import Decision
-from damon_tuner.policies.schema import schema_hash
 
 FORMAT = 1
 """Raised when a field changes its meaning."""
@@ -76,7 +75,7 @@ class Experience:
             tenant=tenant,
             mode=str(mode),
             policy_sha256=policy_sha256,
-            schema=schema_hash(),
+            schema=decision.schema.hash,
             budget=budget,
             interval_s=interval_s,
             observation=decision.observation,

@@ -28,17 +28,19 @@ static int Batch_init(BatchObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "nr_hosts", "nr_threads", "sample_us", "aggr_us",
 				 "min_nr_regions", "max_nr_regions", "sampler", "nr_tenants",
-				 NULL };
+				 "groups", NULL };
 	uint64_t sample_us = 5000, aggr_us = 100000, min_nr = 10, max_nr = 1000;
 	Py_ssize_t nr_hosts, nr_threads = 1, nr_tenants = 1;
 	const char *sampler_name = "binomial", *wrong;
+	unsigned groups = GROUP_BIT(GROUP_RECLAIM);
 	struct damon_attrs attrs;
+	struct batch_size size;
 	int sampler;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nO&O&O&O&sn", names, &nr_hosts,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "n|nO&O&O&O&snO&", names, &nr_hosts,
 					 &nr_threads, u64_from_py, &sample_us, u64_from_py, &aggr_us,
 					 u64_from_py, &min_nr, u64_from_py, &max_nr, &sampler_name,
-					 &nr_tenants))
+					 &nr_tenants, groups_from_py, &groups))
 		return -1;
 	sampler = find_sampler(sampler_name);
 	if (sampler < 0)
@@ -54,8 +56,8 @@ static int Batch_init(BatchObject *self, PyObject *args, PyObject *kwargs)
 		PyErr_SetString(PyExc_ValueError, wrong ? wrong : "already initialised");
 		return -1;
 	}
-	if (!batch_init(&self->batch, (size_t)nr_hosts, (size_t)nr_tenants, (size_t)nr_threads,
-			&attrs, (enum sampler)sampler)) {
+	size = (struct batch_size){ (size_t)nr_hosts, (size_t)nr_tenants, (size_t)nr_threads };
+	if (!batch_init(&self->batch, &size, groups, &attrs, (enum sampler)sampler)) {
 		PyErr_NoMemory();
 		return -1;
 	}
@@ -115,8 +117,9 @@ static PyObject *Batch_reset(BatchObject *self, PyObject *args)
 	    budgets_from_py(budget, self->batch.nr_tenants, budgets) ||
 	    specs_from_py(spec, self->batch.nr_tenants, specs))
 		return NULL;
-	if (out != Py_None && get_buffer(out, &view, self->batch.nr_tenants * NR_FEATURES, 'f', 1,
-					 "observation"))
+	if (out != Py_None &&
+	    get_buffer(out, &view, self->batch.nr_tenants * self->batch.nr_features, 'f', 1,
+		       "observation"))
 		return NULL;
 	err = check_host(self, host);
 	if (!err && !batch_reset(&self->batch, (size_t)host, specs, budgets, seed,
@@ -214,13 +217,15 @@ static void release_step(struct step_buffers *b)
 }
 
 static int hold_step(struct step_buffers *b, PyObject *actions, PyObject *observations,
-		     PyObject *truth, size_t rows)
+		     PyObject *truth, const struct batch *batch)
 {
+	const size_t rows = batch->nr_hosts * batch->nr_tenants;
+
 	memset(b, 0, sizeof(*b));
-	if ((actions == Py_None || !get_buffer(actions, &b->actions, rows * NR_KNOBS, 'f', 0,
-					       "actions")) &&
+	if ((actions == Py_None ||
+	     !get_buffer(actions, &b->actions, rows * batch->nr_knobs, 'f', 0, "actions")) &&
 	    (observations == Py_None ||
-	     !get_buffer(observations, &b->observations, rows * NR_FEATURES, 'f', 1,
+	     !get_buffer(observations, &b->observations, rows * batch->nr_features, 'f', 1,
 			 "observations")) &&
 	    (truth == Py_None || !get_buffer(truth, &b->truth, rows * NR_TRUTH, 'd', 1,
 					     "truth")))
@@ -261,8 +266,7 @@ static PyObject *Batch_step(BatchObject *self, PyObject *args)
 	if (us > MAX_STEP_US)
 		return PyErr_Format(PyExc_ValueError, "a step is at most %llu microseconds",
 				    MAX_STEP_US);
-	if (hold_step(&buffers, actions, observations, truth,
-		      self->batch.nr_hosts * self->batch.nr_tenants))
+	if (hold_step(&buffers, actions, observations, truth, &self->batch))
 		return NULL;
 	if (check_all_live(self) ||
 	    ((actions != Py_None || observations != Py_None) && check_all_can_act(self))) {
@@ -323,7 +327,7 @@ static PyObject *Batch_knobs(BatchObject *self, PyObject *args)
 {
 	const struct decider *decider = check_row(self, args);
 
-	return decider ? knobs_to_py(&decider->knobs) : NULL;
+	return decider ? knobs_to_py(&decider->knobs, decider->groups) : NULL;
 }
 
 static PyObject *Batch_reasons(BatchObject *self, PyObject *args)
@@ -397,6 +401,14 @@ static PyObject *Batch_broken_invariant(BatchObject *self, PyObject *args)
 	return broken ? PyUnicode_FromString(broken) : Py_NewRef(Py_None);
 }
 
+static int check_clock_cap(double clock_cap)
+{
+	if (clock_cap > 0.0 && clock_cap <= 1.0)
+		return 0;
+	PyErr_SetString(PyExc_ValueError, "the clock cap is a share, above 0 and at most 1");
+	return -1;
+}
+
 static PyObject *Batch_set_power(BatchObject *self, PyObject *args)
 {
 	uint32_t nr_offline;
@@ -404,13 +416,23 @@ static PyObject *Batch_set_power(BatchObject *self, PyObject *args)
 	Py_ssize_t host;
 
 	if (!PyArg_ParseTuple(args, "nO&d", &host, u32_from_py, &nr_offline, &clock_cap) ||
-	    check_live_host(self, host))
+	    check_live_host(self, host) || check_clock_cap(clock_cap))
 		return NULL;
-	if (!(clock_cap > 0.0 && clock_cap <= 1.0)) {
-		PyErr_SetString(PyExc_ValueError, "the clock cap is a share, above 0 and at most 1");
-		return NULL;
-	}
 	power_set(&self->batch.hosts[host].world.machine.power, nr_offline, clock_cap);
+	Py_RETURN_NONE;
+}
+
+static PyObject *Batch_keep_spare(BatchObject *self, PyObject *args)
+{
+	uint64_t spare_bytes;
+	double clock_cap;
+	Py_ssize_t host;
+
+	if (!PyArg_ParseTuple(args, "nO&d", &host, u64_from_py, &spare_bytes, &clock_cap) ||
+	    check_live_host(self, host) || check_clock_cap(clock_cap))
+		return NULL;
+	power_keep_spare(&self->batch.hosts[host].world.machine.power,
+			 (double)spare_bytes / DT_PAGE_BYTES / PAGES_PER_GIB, clock_cap);
 	Py_RETURN_NONE;
 }
 
@@ -435,6 +457,8 @@ static PyMethodDef Batch_methods[] = {
 	  "What must hold of a host and does not, or None." },
 	{ "set_power", (PyCFunction)Batch_set_power, METH_VARARGS,
 	  "Memory blocks to take offline, and a clock cap." },
+	{ "keep_spare", (PyCFunction)Batch_keep_spare, METH_VARARGS,
+	  "Memory that stays online and free, and a clock cap." },
 	{ "load", (PyCFunction)Batch_load, METH_VARARGS,
 	  "Rate and touched share of each block of one tenant." },
 	{ "machine", (PyCFunction)Batch_machine, METH_VARARGS,

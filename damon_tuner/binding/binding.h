@@ -38,12 +38,16 @@ int attr_items(PyObject *object, const char *name, int (*fill)(PyObject *, void 
 
 int scheme_from_py(PyObject *object, struct scheme *scheme);
 PyObject *scheme_to_py(const struct scheme *scheme);
+PyObject *plan_to_py(const struct plan *plan);
 PyObject *stats_to_py(const struct scheme_stats *stats);
 /* On success the caller frees @regions of the snapshot. */
 int snapshot_from_py(PyObject *object, struct snapshot *snapshot);
 /* Takes over the references to @regions and @stats. */
 PyObject *snapshot_to_py(const struct snapshot *snapshot, PyObject *regions, PyObject *stats);
-PyObject *knobs_to_py(const struct knobs *knobs);
+/* The knobs of @groups, by name. */
+PyObject *knobs_to_py(const struct knobs *knobs, unsigned groups);
+/* A converter for PyArg_Parse*: names to a set of groups, which has a knob. */
+int groups_from_py(PyObject *names, void *into);
 PyObject *reasons_to_py(unsigned reasons);
 
 typedef struct {
@@ -76,8 +80,8 @@ struct module_state {
 struct module_state *state_of(PyObject *self);
 void heap_dealloc(PyObject *self);
 
-/* The functions of calibrate.c, which the module takes in. */
-extern PyMethodDef calibrate_methods[];
+/* The functions of calibrate.c and groups.c, which the module takes in. */
+extern PyMethodDef calibrate_methods[], groups_methods[];
 
 extern PyType_Spec Spec_spec, Batch_spec, Decider_spec, Network_spec, Monitor_spec;
 extern PyType_Spec History_spec;

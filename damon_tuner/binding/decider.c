@@ -4,14 +4,17 @@
 
 #include "decide.h"
 
-PyObject *knobs_to_py(const struct knobs *knobs)
+PyObject *knobs_to_py(const struct knobs *knobs, unsigned groups)
 {
 	PyObject *dict = PyDict_New();
 
 	for (int i = 0; dict && i < NR_KNOBS; i++) {
-		PyObject *value = PyFloat_FromDouble(knobs->value[i]);
+		PyObject *value;
 
-		if (!value || PyDict_SetItemString(dict, knob_names[i], value))
+		if (!(GROUP_BIT(knob_table[i].group) & groups))
+			continue;
+		value = PyFloat_FromDouble(knobs->value[i]);
+		if (!value || PyDict_SetItemString(dict, knob_table[i].name, value))
 			Py_CLEAR(dict);
 		Py_XDECREF(value);
 	}
@@ -66,18 +69,19 @@ static int check_initialised(const DeciderObject *self)
 
 static int Decider_init(DeciderObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = { "budget", "min_age_s", "max_quota_bytes_per_s",
+	static char *names[] = { "budget", "groups", "min_age_s", "max_quota_bytes_per_s",
 				 "max_age_division", NULL };
 	struct guard_limits limits = guard_default_limits;
+	unsigned groups = GROUP_BIT(GROUP_RECLAIM);
 	double budget;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$ddd", names, &budget,
-					 &limits.min_age_s, &limits.max_quota_bytes_per_s,
-					 &limits.max_age_division))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$O&ddd", names, &budget, groups_from_py,
+					 &groups, &limits.min_age_s,
+					 &limits.max_quota_bytes_per_s, &limits.max_age_division))
 		return -1;
 	if (check_budget(budget) || check_limits(&limits))
 		return -1;
-	decider_init(&self->decider, budget);
+	decider_init(&self->decider, groups, budget);
 	self->decider.guard.limits = limits;
 	return 0;
 }
@@ -149,7 +153,7 @@ static PyObject *Decider_observe(DeciderObject *self, PyObject *args, PyObject *
 		return NULL;
 	if (check_initialised(self) || outside_from_py(trips, &tripped))
 		return NULL;
-	if (get_buffer(out, &view, NR_FEATURES, 'f', 1, "observation"))
+	if (get_buffer(out, &view, features_count(self->decider.groups), 'f', 1, "observation"))
 		return NULL;
 	if (snapshot_from_py(object, &snapshot)) {
 		PyBuffer_Release(&view);
@@ -163,7 +167,7 @@ static PyObject *Decider_observe(DeciderObject *self, PyObject *args, PyObject *
 
 static PyObject *Decider_act(DeciderObject *self, PyObject *args)
 {
-	struct scheme scheme;
+	struct plan plan;
 	PyObject *actions;
 	Py_buffer view;
 
@@ -173,16 +177,16 @@ static PyObject *Decider_act(DeciderObject *self, PyObject *args)
 		PyErr_SetString(PyExc_RuntimeError, "observe before acting");
 		return NULL;
 	}
-	if (get_buffer(actions, &view, NR_KNOBS, 'f', 0, "action"))
+	if (get_buffer(actions, &view, knobs_count(self->decider.groups), 'f', 0, "action"))
 		return NULL;
-	decider_act(&self->decider, view.buf, &scheme);
+	decider_act(&self->decider, view.buf, &plan);
 	PyBuffer_Release(&view);
-	return scheme_to_py(&scheme);
+	return plan_to_py(&plan);
 }
 
 static PyObject *Decider_knobs(DeciderObject *self, PyObject *Py_UNUSED(ignored))
 {
-	return knobs_to_py(&self->decider.knobs);
+	return knobs_to_py(&self->decider.knobs, self->decider.groups);
 }
 
 static PyObject *Decider_reasons(DeciderObject *self, PyObject *Py_UNUSED(ignored))
@@ -207,7 +211,7 @@ static PyObject *Decider_hold_left_s(DeciderObject *self, void *Py_UNUSED(closur
 static PyMethodDef Decider_methods[] = {
 	{ "observe", (PyCFunction)(void (*)(void))Decider_observe, METH_VARARGS | METH_KEYWORDS,
 	  "Take in a snapshot." },
-	{ "act", (PyCFunction)Decider_act, METH_VARARGS, "Turn an action into a scheme." },
+	{ "act", (PyCFunction)Decider_act, METH_VARARGS, "Turn an action into a plan." },
 	{ "set_budget", (PyCFunction)Decider_set_budget, METH_VARARGS,
 	  "Decide for another budget from now on." },
 	{ "set_limits", (PyCFunction)(void (*)(void))Decider_set_limits,

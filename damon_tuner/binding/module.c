@@ -215,8 +215,8 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_type(module, &Monitor_spec, "Monitor", NULL) ||
 	    add_type(module, &History_spec, "History", NULL) ||
 	    PyModule_AddFunctions(module, calibrate_methods) ||
-	    add_constant(module, "OBSERVATION_NAMES", names_to_py(observation_names, NR_FEATURES)) ||
-	    add_constant(module, "KNOB_NAMES", names_to_py(knob_names, NR_KNOBS)) ||
+	    PyModule_AddFunctions(module, groups_methods) ||
+	    add_constant(module, "KNOB_GROUPS", names_to_py(knob_group_names, NR_KNOB_GROUPS)) ||
 	    add_constant(module, "TRUTH_NAMES", names_to_py(truth_names, NR_TRUTH)) ||
 	    add_constant(module, "MIN_CPU_SHARE", PyFloat_FromDouble(MIN_CPU_SHARE)) ||
 	    add_constant(module, "FAMILIES", families_to_py()) ||

@@ -182,10 +182,46 @@ int scheme_from_py(PyObject *object, struct scheme *s)
 	return 0;
 }
 
-/* Flat fields, which policies/decision.py turns into a host.Scheme. */
+static PyObject *goal_to_py(const struct scheme *s, uint32_t i)
+{
+	const struct quota_goal *goal = &s->goals[i];
+
+	return Py_BuildValue("(sKi)", goal_names[goal->metric],
+			     (unsigned long long)goal->target_value, (int)goal->nid);
+}
+
+static PyObject *filter_to_py(const struct scheme *s, uint32_t i)
+{
+	const struct damos_filter *f = &s->filters[i];
+
+	return Py_BuildValue("(sNNKK)", filter_names[f->type], PyBool_FromLong(f->matching),
+			     PyBool_FromLong(f->allow), (unsigned long long)f->addr_start,
+			     (unsigned long long)f->addr_end);
+}
+
+static PyObject *dest_to_py(const struct scheme *s, uint32_t i)
+{
+	return Py_BuildValue("(iI)", (int)s->dests[i].nid, (unsigned)s->dests[i].weight);
+}
+
+static PyObject *items_to_py(const struct scheme *s, uint32_t nr,
+			     PyObject *(*item_to_py)(const struct scheme *, uint32_t))
+{
+	PyObject *tuple = PyTuple_New((Py_ssize_t)nr);
+
+	for (uint32_t i = 0; tuple && i < nr; i++) {
+		PyObject *item = item_to_py(s, i);
+
+		if (!item || PyTuple_SetItem(tuple, (Py_ssize_t)i, item))
+			Py_CLEAR(tuple);
+	}
+	return tuple;
+}
+
+/* What the decision path fills in, flat; policies/decision.py makes a host.Scheme of it. */
 PyObject *scheme_to_py(const struct scheme *s)
 {
-	return Py_BuildValue("{s:s,s:K,s:K,s:I,s:I,s:I,s:I,s:K,s:K,s:I,s:I,s:I}",
+	return Py_BuildValue("{s:s,s:K,s:K,s:I,s:I,s:I,s:I,s:K,s:K,s:I,s:I,s:I,s:N,s:N,s:N}",
 			     "action", action_names[s->action],
 			     "min_sz_bytes", (unsigned long long)s->min_sz_bytes,
 			     "max_sz_bytes", (unsigned long long)s->max_sz_bytes,
@@ -197,7 +233,35 @@ PyObject *scheme_to_py(const struct scheme *s)
 			     "weight_sz_permille", (unsigned)s->weight_sz_permille,
 			     "weight_nr_accesses_permille",
 			     (unsigned)s->weight_nr_accesses_permille,
-			     "weight_age_permille", (unsigned)s->weight_age_permille);
+			     "weight_age_permille", (unsigned)s->weight_age_permille,
+			     "goals", items_to_py(s, s->nr_goals, goal_to_py),
+			     "filters", items_to_py(s, s->nr_filters, filter_to_py),
+			     "dests", items_to_py(s, s->nr_dests, dest_to_py));
+}
+
+static PyObject *schemes_to_py(const struct plan *plan)
+{
+	PyObject *tuple = PyTuple_New((Py_ssize_t)plan->nr_schemes);
+
+	for (uint32_t i = 0; tuple && i < plan->nr_schemes; i++) {
+		PyObject *item = scheme_to_py(&plan->schemes[i]);
+
+		if (!item || PyTuple_SetItem(tuple, (Py_ssize_t)i, item))
+			Py_CLEAR(tuple);
+	}
+	return tuple;
+}
+
+PyObject *plan_to_py(const struct plan *plan)
+{
+	return Py_BuildValue(
+		"{s:N,s:N,s:N,s:N,s:N}", "schemes", schemes_to_py(plan), "demote",
+		plan->demotes ? scheme_to_py(&plan->demote) : Py_NewRef(Py_None), "promote",
+		plan->promotes ? scheme_to_py(&plan->promote) : Py_NewRef(Py_None), "spare_bytes",
+		plan->has_power ? PyLong_FromUnsignedLongLong(plan->spare_bytes) :
+				  Py_NewRef(Py_None),
+		"clock_cap",
+		plan->has_power ? PyFloat_FromDouble(plan->clock_cap) : Py_NewRef(Py_None));
 }
 
 /* In the order of host.SchemeStats. */

@@ -13,6 +13,10 @@
 #define NR_TRUTH (sizeof(struct truth) / sizeof(double))
 
 struct batch {
+	/* what the decision path of every row decides, and so how long actions and observations are */
+	unsigned groups;
+	size_t nr_knobs;
+	size_t nr_features;
 	struct sampling sampling;
 	size_t nr_hosts;
 	size_t nr_tenants;
@@ -26,8 +30,8 @@ struct batch {
 #define MAX_STEP_US (1ULL << 40)
 
 /*
- * One control interval of every host.  With @actions (rows * NR_KNOBS) the decision path sets the
- * schemes first; without, the schemes stay.  @observations (rows * NR_FEATURES) and @truth
+ * One control interval of every host.  With @actions (rows * nr_knobs) the decision path sets the
+ * schemes first; without, the schemes stay.  @observations (rows * nr_features) and @truth
  * (rows * NR_TRUTH, differences over this interval) may be NULL.
  */
 struct batch_step {
@@ -37,12 +41,18 @@ struct batch_step {
 	double *truth;
 };
 
-bool batch_init(struct batch *batch, size_t nr_hosts, size_t nr_tenants, size_t nr_threads,
+struct batch_size {
+	size_t nr_hosts;
+	size_t nr_tenants;
+	size_t nr_threads;
+};
+
+bool batch_init(struct batch *batch, const struct batch_size *size, unsigned groups,
 		const struct damon_attrs *attrs, enum sampler sampler);
 void batch_destroy(struct batch *batch);
 /*
  * Draw a new episode for one host and observe it.  There is one spec and one budget a tenant.
- * @observations (nr_tenants * NR_FEATURES) may be NULL.
+ * @observations (nr_tenants * nr_features) may be NULL.
  */
 bool batch_reset(struct batch *batch, size_t host, const struct sim_spec *const *specs,
 		 const double *budgets, uint64_t seed, float *observations);

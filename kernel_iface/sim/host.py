@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
+    Action,
     MonitoringAttrs,
     Operations,
     Region,
@@ -15,6 +16,9 @@ from damon_tuner.kernel_iface.host import (
     SchemeStats,
     Snapshot,
 )
+from damon_tuner.policies.plan import Plan
+
+_FAST, _SLOW = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class SimHost:
     """A :class:`~damon_tuner.kernel_iface.host.Host` that lives in the simulator.
 
     ``spec`` holds the ranges from which the host and its load are drawn, ``seed`` what is drawn.
-    The host has one tenant, monitored by ``vaddr``, or by ``paddr`` over all of its memory.
+    The host has one tenant, monitored by ``vaddr``, or by ``paddr`` over all of its memory. For
+    the knob group "tiering" among ``groups``, its nodes are monitored as well.
     """
 
     def __init__(
@@ -45,6 +50,7 @@ class SimHost:
         seed: int,
         attrs: MonitoringAttrs | None = None,
         operations: Operations = Operations.VADDR,
+        groups: Collection[str] = ("reclaim",),
     ) -> None:
         attrs = attrs or MonitoringAttrs()
         self._spec = spec
@@ -60,7 +66,9 @@ class SimHost:
             attrs.intervals.aggr_us,
             attrs.min_nr_regions,
             attrs.max_nr_regions,
+            groups=groups,
         )
+        self._watches_nodes = "tiering" in groups
 
     def start(self, schemes: Sequence[Scheme]) -> None:
         """Begin a new episode from the seed."""
@@ -91,6 +99,16 @@ class SimHost:
     def apply(self, schemes: Sequence[Scheme]) -> None:
         """Commit schemes."""
         self._batch.set_schemes(0, schemes)
+
+    def carry_out(self, plan: Plan) -> None:
+        """Commit a plan."""
+        self.apply(plan.schemes)
+        if self._watches_nodes and plan.demote is not None:
+            self._batch.set_schemes(0, (replace(plan.demote, target_nid=_SLOW),), 1 + _FAST)
+            promote = plan.promote or Scheme(Action.STAT)
+            self._batch.set_schemes(0, (replace(promote, target_nid=_FAST),), 1 + _SLOW)
+        if plan.spare_bytes is not None:
+            self._batch.keep_spare(0, plan.spare_bytes, plan.clock_cap or 1.0)
 
     def set_power(self, offline_blocks: int, clock_cap: float = 1.0) -> None:
         """Ask for memory blocks offline, and cap the memory clock to a share of its speed."""

@@ -21,6 +21,7 @@ void power_init(struct power *p, const double *profile, double gib)
 	p->nr_ranks = profile[PROFILE_RANKS];
 	p->interleaved = profile[PROFILE_INTERLEAVED] >= 0.5;
 	p->clock_cap = profile[PROFILE_CLOCK_CAP];
+	p->spare_gib = -1.0;
 	p->nr_blocks = (uint32_t)fmin(floor(gib / p->block_gib), 1e9);
 	p->nr_movable = (uint32_t)(p->nr_blocks * (1.0 - profile[PROFILE_UNMOVABLE_SHARE]));
 }
@@ -30,10 +31,31 @@ double power_offline_gib(const struct power *p)
 	return p->nr_offline * p->block_gib;
 }
 
+static void set_clock(struct power *p, double cap)
+{
+	p->clock_cap = fmin(fmax(cap, 0.1), 1.0);
+}
+
 void power_set(struct power *p, uint32_t nr_offline, double clock_cap)
 {
 	p->nr_offline_wanted = nr_offline;
-	p->clock_cap = fmin(fmax(clock_cap, 0.1), 1.0);
+	p->spare_gib = -1.0;
+	set_clock(p, clock_cap);
+}
+
+void power_keep_spare(struct power *p, double spare_gib, double clock_cap)
+{
+	p->spare_gib = spare_gib;
+	set_clock(p, clock_cap);
+}
+
+/* What is free counts whether it is online or not; what goes must not have to come back. */
+static uint32_t offline_for_spare(const struct power *p, double free_gib)
+{
+	const double blocks = (free_gib - p->spare_gib) / p->block_gib;
+	const double wanted = floor((double)p->nr_offline + blocks);
+
+	return (uint32_t)fmin(fmax(wanted, 0.0), (double)p->nr_movable);
 }
 
 static void finish_transition(struct power *p)
@@ -44,9 +66,9 @@ static void finish_transition(struct power *p)
 }
 
 /* The block counts as offline while it is emptied: nothing new may be put there. */
-static double begin_offline(struct power *p, double free_gib, double occupied, uint64_t now_us)
+static double begin_offline(struct power *p, double room_gib, double occupied, uint64_t now_us)
 {
-	if (p->nr_offline >= p->nr_movable || free_gib < p->block_gib) {
+	if (p->nr_offline >= p->nr_movable || room_gib < p->block_gib) {
 		p->nr_failed++;
 		p->nr_offline_wanted = p->nr_offline;
 		return 0.0;
@@ -57,14 +79,17 @@ static double begin_offline(struct power *p, double free_gib, double occupied, u
 	return occupied * p->block_gib;
 }
 
-double power_advance(struct power *p, double free_gib, double occupied, uint64_t now_us)
+double power_advance(struct power *p, double free_gib, double room_gib, double occupied,
+		     uint64_t now_us)
 {
 	if (p->transition_until_us > now_us)
 		return 0.0;
 	if (p->transition_until_us)
 		finish_transition(p);
+	if (p->spare_gib >= 0.0)
+		p->nr_offline_wanted = offline_for_spare(p, free_gib);
 	if (p->nr_offline < p->nr_offline_wanted)
-		return begin_offline(p, free_gib, occupied, now_us);
+		return begin_offline(p, room_gib, occupied, now_us);
 	if (p->nr_offline > p->nr_offline_wanted) {
 		p->going_offline = false;
 		p->transition_until_us = now_us + (uint64_t)(p->online_s * 1e6);

@@ -29,6 +29,8 @@ struct power {
 	uint32_t nr_movable;
 	uint32_t nr_offline;
 	uint32_t nr_offline_wanted;
+	/* what is to stay online and free; negative: blocks go as they are asked for */
+	double spare_gib;
 	/* attempts to take a block offline that failed */
 	uint32_t nr_failed;
 	/* the transition that runs ends then; 0: none runs */
@@ -43,11 +45,14 @@ void power_init(struct power *power, const double *profile, double gib);
 double power_offline_gib(const struct power *power);
 /* Ask for @nr_offline blocks offline and for a clock cap, a share of the full clock. */
 void power_set(struct power *power, uint32_t nr_offline, double clock_cap);
+/* Ask for as many blocks offline as leave @spare_gib online and free, from now on. */
+void power_keep_spare(struct power *power, double spare_gib, double clock_cap);
 /*
- * Finish and begin transitions at @now_us; @free_gib is what a block's content could move into,
- * @occupied the share of memory in use.  Returns GiB whose content is being moved from now on.
+ * Finish and begin transitions at @now_us; @free_gib is free and online, of which a block's content
+ * could move into @room_gib; @occupied is the share of memory in use.  Returns GiB whose content is being moved from now on.
  */
-double power_advance(struct power *power, double free_gib, double occupied, uint64_t now_us);
+double power_advance(struct power *power, double free_gib, double room_gib, double occupied,
+		     uint64_t now_us);
 /* Add the energy of @us microseconds with @used_gib in use, at @load from 0 to 1. */
 void power_integrate(struct power *power, double used_gib, double load, double us);
 

@@ -11,7 +11,7 @@
 #include "filters.h"
 #include "ops.h"
 
-#define SIM_MAX_SCHEMES 8
+#define SIM_MAX_SCHEMES 16
 
 struct damos {
 	struct scheme scheme;

@@ -16,6 +16,7 @@ static void destroy_contexts(struct sim_host *h)
 	free(h->contexts);
 	h->contexts = NULL;
 	h->nr_contexts = 0;
+	h->has_own_contexts = h->has_node_contexts = false;
 	for (size_t t = 0; t < h->world.nr_tenants; t++)
 		h->world.tenants[t].memory.moved = NULL;
 	frames_destroy(&h->frames);
@@ -61,16 +62,40 @@ static bool start_worlds(struct sim_host *h, const struct sim_spec *const *specs
 	return !h->has_twin || world_start(&h->twin, &spec, seed, sample_us);
 }
 
-static bool start_default_contexts(struct sim_host *h, const struct sampling *sampling)
+static size_t add_nodes(struct context_spec *specs, const struct sampling *sampling)
 {
-	struct context_spec specs[WORLD_MAX_TENANTS];
+	for (enum tier node = TIER_FAST; node <= TIER_SLOW; node++) {
+		specs[node] = (struct context_spec){ .ops_id = DAMON_OPS_PADDR,
+						     .attrs = sampling->attrs };
+		specs[node].nodes[node] = true;
+	}
+	return NR_FRAME_TIERS;
+}
 
-	for (size_t t = 0; t < h->world.nr_tenants; t++)
-		specs[t] = (struct context_spec){ .ops_id = DAMON_OPS_VADDR,
-						  .attrs = sampling->attrs,
-						  .nr_targets = 1,
-						  .targets = { (uint32_t)t } };
-	return sim_host_set_contexts(h, specs, h->world.nr_tenants, sampling);
+static bool start_own_contexts(struct sim_host *h, const struct sampling *sampling)
+{
+	struct context_spec specs[WORLD_MAX_TENANTS + NR_FRAME_TIERS];
+	const bool has_nodes = sampling->watches_nodes &&
+			       h->world.machine.pages_max[TIER_SLOW] > 0.0;
+	size_t nr = 0;
+
+	for (; nr < h->world.nr_tenants; nr++)
+		specs[nr] = (struct context_spec){ .ops_id = DAMON_OPS_VADDR,
+						   .attrs = sampling->attrs,
+						   .nr_targets = 1,
+						   .targets = { (uint32_t)nr } };
+	if (has_nodes)
+		nr += add_nodes(&specs[nr], sampling);
+	if (!sim_host_set_contexts(h, specs, nr, sampling))
+		return false;
+	h->has_own_contexts = true;
+	h->has_node_contexts = has_nodes;
+	return true;
+}
+
+struct context *sim_host_node_context(struct sim_host *h, enum tier node)
+{
+	return h->has_node_contexts ? &h->contexts[h->world.nr_tenants + node] : NULL;
 }
 
 bool sim_host_reset(struct sim_host *h, const struct sim_spec *const *specs, size_t nr,
@@ -82,7 +107,7 @@ bool sim_host_reset(struct sim_host *h, const struct sim_spec *const *specs, siz
 	/* DAMON's own chances are not the load's */
 	rng_seed(&h->seeds, ~seed);
 	if (start_worlds(h, specs, nr, seed, sampling->attrs.sample_us) &&
-	    start_default_contexts(h, sampling))
+	    start_own_contexts(h, sampling))
 		return true;
 	destroy_episode(h);
 	return false;
@@ -266,6 +291,8 @@ static void add_tenant(struct snapshot *s, const struct tenant *t)
 {
 	const struct memory *m = &t->memory;
 
+	s->slow_bytes += bytes_of(m->tier[TIER_SLOW]);
+	s->huge_bytes += bytes_of(m->huge);
 	s->resident_bytes += bytes_of(memory_resident(m));
 	s->swapped_bytes += bytes_of(m->tier[TIER_POOL] + m->tier[TIER_SWAP]);
 	s->major_faults += (uint64_t)m->faults;
@@ -291,6 +318,47 @@ static void fill_host(struct snapshot *s, const struct world *w)
 			profile[PROFILE_SWAP_IN_ERROR];
 }
 
+static void fill_power(struct snapshot *s, const struct power *p)
+{
+	const double block_pages = p->block_gib * PAGES_PER_GIB;
+
+	s->offline_bytes = bytes_of((double)p->nr_offline * block_pages);
+	s->offlinable_bytes = bytes_of((double)(p->nr_movable - p->nr_offline) * block_pages);
+}
+
+static double heat_of(const struct kdamond *kdamond)
+{
+	double heat = 0.0;
+
+	for (size_t i = 0; i < kdamond->ctx.nr_regions; i++) {
+		const struct damon_region *r = &kdamond->ctx.regions[i];
+
+		heat += (double)r->nr_accesses * (double)(r->end - r->start);
+	}
+	return heat;
+}
+
+/* @tenant's schemes have its number in each node's context. */
+static void fill_nodes(struct sim_host *h, size_t tenant, struct snapshot *s)
+{
+	const struct machine *m = &h->world.machine;
+	const struct kdamond *fast, *slow;
+	double heat;
+
+	if (!h->has_node_contexts)
+		return;
+	fast = &sim_host_node_context(h, TIER_FAST)->kdamond;
+	slow = &sim_host_node_context(h, TIER_SLOW)->kdamond;
+	s->fast_total_bytes = bytes_of(machine_online_pages(m, TIER_FAST));
+	s->fast_free_bytes = bytes_of(machine_free_pages(m));
+	heat = heat_of(fast) + heat_of(slow);
+	s->slow_heat_share = heat > 0.0 ? heat_of(slow) / heat : 0.0;
+	if (tenant < fast->nr_schemes)
+		s->demoted_bytes = fast->schemes[tenant].stats.sz_applied_bytes;
+	if (tenant < slow->nr_schemes)
+		s->promoted_bytes = slow->schemes[tenant].stats.sz_applied_bytes;
+}
+
 bool sim_host_snapshot(struct sim_host *h, size_t context, struct snapshot *s)
 {
 	const struct context *c = &h->contexts[context];
@@ -306,6 +374,8 @@ bool sim_host_snapshot(struct sim_host *h, size_t context, struct snapshot *s)
 	for (size_t t = 0; !c->spec.nr_targets && t < h->world.nr_tenants; t++)
 		add_tenant(s, &h->world.tenants[t]);
 	fill_host(s, &h->world);
+	fill_power(s, &h->world.machine.power);
+	fill_nodes(h, context, s);
 	if (c->kdamond.nr_schemes)
 		s->stats = c->kdamond.schemes[0].stats;
 	return snapshot_regions(h, &c->kdamond.ctx, s);

@@ -63,6 +63,9 @@ struct sim_host {
 
 	struct context *contexts;
 	size_t nr_contexts;
+	/* those of the nodes come after the tenants', where there are any */
+	bool has_own_contexts;
+	bool has_node_contexts;
 	struct frames frames;
 	bool has_frames;
 	struct rng seeds;
@@ -74,6 +77,8 @@ struct sim_host {
 
 /* How every host of a batch samples; must outlive the hosts. */
 struct sampling {
+	/* the nodes of hosts with slow memory are monitored too */
+	bool watches_nodes;
 	struct damon_attrs attrs;
 	enum sampler sampler;
 	struct binomial binomial;
@@ -82,7 +87,8 @@ struct sampling {
 void sim_host_destroy(struct sim_host *host);
 /*
  * Draw a new episode of @nr tenants; the first one's spec has the host.  Each tenant is monitored
- * by a context of its own, by virtual address.  False when memory is out.
+ * by a context of its own, by virtual address, and after them, where @sampling says so and there
+ * is slow memory, each node by physical address.  False when memory is out.
  */
 bool sim_host_reset(struct sim_host *host, const struct sim_spec *const *specs, size_t nr,
 		    const struct sampling *sampling, uint64_t seed);
@@ -91,6 +97,14 @@ static inline bool sim_host_is_live(const struct sim_host *host)
 	return host->nr_contexts > 0;
 }
 
+/* Whether the contexts are those of the last reset. */
+static inline bool sim_host_has_own_contexts(const struct sim_host *host)
+{
+	return host->has_own_contexts;
+}
+
+/* Monitors the physical memory of @node, fast or slow; NULL where it is not monitored. */
+struct context *sim_host_node_context(struct sim_host *host, enum tier node);
 /* Other contexts from now on, without schemes.  False when memory is out: reset the host. */
 bool sim_host_set_contexts(struct sim_host *host, const struct context_spec *specs, size_t nr,
 			   const struct sampling *sampling);

@@ -159,7 +159,8 @@ static void advance_power(struct world *w)
 	const double online = machine_online_pages(m, TIER_FAST);
 	const double free = machine_free_pages(m);
 	const double spare = fmax(free - 2.0 * machine_low_wmark_pages(m), 0.0);
-	const double moved_gib = power_advance(&w->machine.power, spare / PAGES_PER_GIB,
+	const double moved_gib = power_advance(&w->machine.power, free / PAGES_PER_GIB,
+					       spare / PAGES_PER_GIB,
 					       fmax(1.0 - free / online, 0.0), w->now_us);
 
 	if (moved_gib <= 0.0)

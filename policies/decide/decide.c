@@ -1,39 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide.h"
 
-#include <math.h>
 #include <string.h>
 
-void decider_init(struct decider *d, double budget)
+void decider_init(struct decider *d, unsigned groups, double budget)
 {
 	memset(d, 0, sizeof(*d));
+	d->groups = groups;
 	d->budget = budget;
 	guard_init(&d->guard);
+}
+
+static void note_input(struct decider *d, const struct snapshot *s)
+{
+	d->input = (struct plan_input){
+		.sample_us = s->sample_us,
+		.aggr_us = s->aggr_us,
+		.memory_bytes = s->memory_total_bytes + s->offline_bytes,
+		.fast_total_bytes = s->fast_total_bytes,
+		.fast_free_bytes = s->fast_free_bytes,
+	};
 }
 
 void decider_observe(struct decider *d, const struct snapshot *snapshot, unsigned tripped,
 		     float *observation)
 {
+	struct told told = { .rates = &d->rates, .knobs = &d->knobs, .budget = d->budget };
+
 	d->tenant_bytes = snapshot_tenant_bytes(snapshot);
-	d->aggr_us = snapshot->aggr_us;
+	note_input(d, snapshot);
 	if (!d->started) {
 		d->started = true;
 		d->knobs = knobs_initial(d->tenant_bytes);
 	}
 	rates_update(&d->rates, snapshot);
 	d->reasons = guard_watch(&d->guard, &d->rates, d->budget, &d->knobs, tripped);
-	observe(snapshot, &d->rates, &d->knobs, guard_hold(&d->guard), d->budget, observation);
+	told.hold = guard_hold(&d->guard);
+	observe(snapshot, &told, d->groups, observation);
 }
 
-void decider_act(struct decider *d, const float *action, struct scheme *scheme)
+void decider_act(struct decider *d, const float *action, struct plan *plan)
 {
-	struct knobs knobs = knobs_decode(action, d->tenant_bytes);
+	struct knobs knobs = knobs_decode(action, d->groups, d->tenant_bytes);
 
-	/* fmin and fmax in the decoding swallow NaN, and the guard must see it */
-	for (int i = 0; i < NR_KNOBS; i++)
-		if (!isfinite(action[i]))
-			knobs.value[i] = NAN;
 	d->reasons |= guard_bound(&d->guard, &d->knobs, &knobs);
 	d->knobs = knobs;
-	knobs_plan(&d->knobs, d->aggr_us, scheme);
+	plan_make(&d->knobs, d->groups, &d->input, plan);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The decision path of one tenant: snapshot, observation, action, knobs, guard, scheme.
+ * The decision path of one tenant: snapshot, observation, action, knobs, guard, plan.
  *
  * It is written once and runs in training, in the benchmark and on a live host.
  */
@@ -10,26 +10,29 @@
 #include "guard.h"
 #include "knobs.h"
 #include "observe.h"
+#include "plan.h"
 
 struct decider {
+	unsigned groups;
 	struct rates rates;
 	struct guard guard;
 	struct knobs knobs;
 	bool started;
 	double budget;
 	double tenant_bytes;
-	uint64_t aggr_us;
+	struct plan_input input;
 	unsigned reasons;
 };
 
-void decider_init(struct decider *decider, double budget);
+/* @groups: those whose knobs the policy sets, at least one that has knobs. */
+void decider_init(struct decider *decider, unsigned groups, double budget);
 /*
- * Take in a snapshot and fill @observation, of NR_FEATURES floats.  @tripped are the guard's
- * reasons of GUARD_OUTSIDE.
+ * Take in a snapshot and fill @observation, features_count(groups) floats.  @tripped are the
+ * guard's reasons of GUARD_OUTSIDE.
  */
 void decider_observe(struct decider *decider, const struct snapshot *snapshot, unsigned tripped,
 		     float *observation);
-/* Turn the answer to the last observation, NR_KNOBS floats, into @scheme. */
-void decider_act(struct decider *decider, const float *action, struct scheme *scheme);
+/* Turn the answer to the last observation, knobs_count(groups) floats, into @plan. */
+void decider_act(struct decider *decider, const float *action, struct plan *plan);
 
 #endif

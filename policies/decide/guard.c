@@ -3,10 +3,6 @@
 
 #include <math.h>
 
-/* DAMOS acts on no less than a page: this quota is as good as none. */
-#define QUOTA_FLOOR_BYTES_PER_S 4096.0
-#define MAX_AGE_S 3600.0
-
 /* The breaker: what trips it, and for how long it stops page-out. */
 #define PRESSURE_MAX 0.25
 #define SLOWDOWN_FLOOR 0.10
@@ -111,18 +107,35 @@ static double bound(double value, double lo, double hi, unsigned reason, unsigne
 	return value < lo ? lo : hi;
 }
 
-unsigned guard_bound(const struct guard *g, const struct knobs *last, struct knobs *knobs)
+static bool is_nonsense(const struct knobs *knobs)
+{
+	for (enum knob k = 0; k < NR_KNOBS; k++)
+		if (!isfinite(knobs->value[k]))
+			return true;
+	return false;
+}
+
+/* What does least of all knobs but those of page-out, which have limits of their own. */
+static void be_careful(const struct knobs *last, struct knobs *knobs)
+{
+	for (enum knob k = 0; k < NR_KNOBS; k++) {
+		if (knob_table[k].group == GROUP_RECLAIM)
+			continue;
+		if (isfinite(knob_table[k].careful))
+			knobs->value[k] = knob_table[k].careful;
+		else if (!isfinite(knobs->value[k]))
+			knobs->value[k] = last->value[k];
+	}
+}
+
+static unsigned bound_reclaim(const struct guard *g, const struct knobs *last,
+			      struct knobs *knobs)
 {
 	const struct guard_limits *l = &g->limits;
 	double *age = &knobs->value[KNOB_MIN_AGE_S];
 	double *quota = &knobs->value[KNOB_QUOTA_BYTES_PER_S];
 	unsigned reasons = 0;
 
-	if (!isfinite(*age) || !isfinite(*quota)) {
-		*age = MAX_AGE_S;
-		*quota = QUOTA_FLOOR_BYTES_PER_S;
-		return GUARD_NONSENSE;
-	}
 	*age = bound(*age, last->value[KNOB_MIN_AGE_S] / l->max_age_division, MAX_AGE_S, GUARD_RATE,
 		     &reasons);
 	*age = bound(*age, l->min_age_s, MAX_AGE_S, GUARD_LIMIT, &reasons);
@@ -137,6 +150,19 @@ unsigned guard_bound(const struct guard *g, const struct knobs *last, struct kno
 	if (g->hold_left_s > 0.0)
 		*quota = QUOTA_FLOOR_BYTES_PER_S;
 	return reasons;
+}
+
+unsigned guard_bound(const struct guard *g, const struct knobs *last, struct knobs *knobs)
+{
+	if (is_nonsense(knobs)) {
+		knobs->value[KNOB_MIN_AGE_S] = MAX_AGE_S;
+		knobs->value[KNOB_QUOTA_BYTES_PER_S] = QUOTA_FLOOR_BYTES_PER_S;
+		be_careful(last, knobs);
+		return GUARD_NONSENSE;
+	}
+	if (g->hold_left_s > 0.0 || g->nr_breaches >= LASTING_BREACHES)
+		be_careful(last, knobs);
+	return bound_reclaim(g, last, knobs);
 }
 
 double guard_hold(const struct guard *g)

@@ -63,7 +63,10 @@ const char *guard_check_limits(const struct guard_limits *limits);
  */
 unsigned guard_watch(struct guard *guard, const struct rates *rates, double budget,
 		     const struct knobs *in_force, unsigned tripped);
-/* Bound @knobs, which follow @last.  Returns what was changed, as reasons. */
+/*
+ * Bound @knobs, which follow @last.  While page-out stays off, or a breach lasts, everything else
+ * that costs speed stops as well.  Returns what was changed, as reasons.
+ */
 unsigned guard_bound(const struct guard *guard, const struct knobs *last, struct knobs *knobs);
 /* How much of the longest hold is left, from 0 to 1. */
 double guard_hold(const struct guard *guard);

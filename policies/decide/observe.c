@@ -7,11 +7,25 @@
 #define SHORT_S 30.0
 #define LONG_S 300.0
 
-const char *const observation_names[NR_FEATURES] = {
-#define X(name) #name,
-	OBSERVATION_FEATURES(X)
+#define EVERYONE (~0U)
+
+const struct feature_about feature_table[NR_FEATURES] = {
+#define X(name) { #name, EVERYONE },
+	BASE_FEATURES(X)
+#undef X
+#define X(group, name) { #name, GROUP_BIT(GROUP_##group) },
+	GROUP_FEATURES(X)
 #undef X
 };
+
+size_t features_count(unsigned groups)
+{
+	size_t nr = NR_BASE_FEATURES;
+
+	for (size_t i = NR_BASE_FEATURES; i < NR_FEATURES; i++)
+		nr += (feature_table[i].groups & groups) != 0;
+	return nr;
+}
 
 static const double idle_edges_s[] = { 2, 5, 10, 20, 40, 80, 160 };
 #define NR_IDLE_EDGES (sizeof(idle_edges_s) / sizeof(*idle_edges_s))
@@ -67,6 +81,8 @@ void rates_update(struct rates *r, const struct snapshot *s)
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
 		r->tried_bytes_per_s =
 			since(s->stats.sz_tried_bytes, r->sz_tried_bytes) / r->dt_s;
+		r->promoted_bytes_per_s = since(s->promoted_bytes, r->promoted_bytes) / r->dt_s;
+		r->demoted_bytes_per_s = since(s->demoted_bytes, r->demoted_bytes) / r->dt_s;
 		r->resident_share_change = resident - r->resident_share;
 		r->slowdown_30s = average(r->slowdown_30s, r->slowdown, r->dt_s, SHORT_S);
 		r->slowdown_300s = average(r->slowdown_300s, r->slowdown, r->dt_s, LONG_S);
@@ -78,6 +94,8 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	r->cpu_time_us = s->cpu_time_us;
 	r->psi_some_us = s->psi_some_us;
 	r->sz_tried_bytes = s->stats.sz_tried_bytes;
+	r->promoted_bytes = s->promoted_bytes;
+	r->demoted_bytes = s->demoted_bytes;
 	r->resident_share = resident;
 }
 
@@ -109,11 +127,11 @@ static void observe_heat(const struct snapshot *s, float *observation)
 		observation[k] = (float)share_of(bytes[k], total);
 }
 
-void observe(const struct snapshot *s, const struct rates *r, const struct knobs *knobs,
-	     double hold, double budget, float *o)
+static void observe_base(const struct snapshot *s, const struct told *told, float *o)
 {
 	const double tenant = snapshot_tenant_bytes(s), total = (double)s->memory_total_bytes;
-	float last[NR_KNOBS];
+	const double *knob = told->knobs->value;
+	const struct rates *r = told->rates;
 
 	observe_heat(s, o);
 	o[OBS_resident_share] = (float)r->resident_share;
@@ -124,18 +142,85 @@ void observe(const struct snapshot *s, const struct rates *r, const struct knobs
 	o[OBS_swap_free_share] =
 		(float)share_of((double)s->swap_free_bytes, (double)s->swap_total_bytes);
 	o[OBS_slowdown_log] = log_share(r->slowdown);
-	o[OBS_over_budget_now] = against_budget(r->slowdown, budget);
-	o[OBS_over_budget_30s] = against_budget(r->slowdown_30s, budget);
-	o[OBS_over_budget_300s] = against_budget(r->slowdown_300s, budget);
+	o[OBS_over_budget_now] = against_budget(r->slowdown, told->budget);
+	o[OBS_over_budget_30s] = against_budget(r->slowdown_30s, told->budget);
+	o[OBS_over_budget_300s] = against_budget(r->slowdown_300s, told->budget);
 	o[OBS_pressure_now] = log_share(r->pressure);
 	o[OBS_pressure_30s] = log_share(r->pressure_30s);
 	o[OBS_tried_rate_log] = log_share(r->tried_bytes_per_s / fmax(tenant, 1.0));
-	o[OBS_quota_use] = (float)share_of(r->tried_bytes_per_s,
-					   knobs->value[KNOB_QUOTA_BYTES_PER_S]);
+	o[OBS_quota_use] = (float)share_of(r->tried_bytes_per_s, knob[KNOB_QUOTA_BYTES_PER_S]);
 	o[OBS_swap_in_log] = (float)clamp(log10(fmax(s->swap_in_us, 0.1)) / 2.0 - 0.5, -1.0, 1.0);
-	o[OBS_budget_log] = (float)clamp(log10(budget) + 2.0, -1.0, 1.0);
-	knobs_encode(knobs, tenant, last);
-	o[OBS_last_min_age] = last[KNOB_MIN_AGE_S];
-	o[OBS_last_quota] = last[KNOB_QUOTA_BYTES_PER_S];
-	o[OBS_hold] = (float)hold;
+	o[OBS_budget_log] = (float)clamp(log10(told->budget) + 2.0, -1.0, 1.0);
+	o[OBS_hold] = (float)told->hold;
+}
+
+static void observe_tiers(const struct snapshot *s, const struct rates *r, float *o)
+{
+	const double tenant = fmax(snapshot_tenant_bytes(s), 1.0);
+
+	o[OBS_slow_share] =
+		(float)share_of((double)s->slow_bytes, (double)s->resident_bytes);
+	o[OBS_slow_heat_share] = (float)s->slow_heat_share;
+	o[OBS_fast_free_share] =
+		(float)share_of((double)s->fast_free_bytes, (double)s->fast_total_bytes);
+	o[OBS_promoted_rate_log] = log_share(r->promoted_bytes_per_s / tenant);
+	o[OBS_demoted_rate_log] = log_share(r->demoted_bytes_per_s / tenant);
+}
+
+static void observe_blocks(const struct snapshot *s, float *o)
+{
+	const double all = (double)s->memory_total_bytes + (double)s->offline_bytes;
+
+	o[OBS_offline_share] = (float)share_of((double)s->offline_bytes, all);
+	o[OBS_offlinable_share] = (float)share_of((double)s->offlinable_bytes, all);
+}
+
+static void observe_knobs(const struct knobs *knobs, double tenant_bytes, float *o)
+{
+	static const struct {
+		enum knob knob;
+		enum observation_feature feature;
+	} seen[] = {
+		{ KNOB_MIN_AGE_S, OBS_last_min_age },
+		{ KNOB_QUOTA_BYTES_PER_S, OBS_last_quota },
+		{ KNOB_PSI_TARGET_US_PER_S, OBS_last_psi_target },
+		{ KNOB_PROMOTE_MIN_SAMPLES_SHARE, OBS_last_promote_min_samples },
+		{ KNOB_PROMOTE_QUOTA_BYTES_PER_S, OBS_last_promote_quota },
+		{ KNOB_DEMOTE_MIN_AGE_S, OBS_last_demote_min_age },
+		{ KNOB_DEMOTE_QUOTA_BYTES_PER_S, OBS_last_demote_quota },
+		{ KNOB_FAST_FREE_SHARE, OBS_last_fast_free },
+		{ KNOB_FAST_WEIGHT_SHARE, OBS_last_fast_weight },
+		{ KNOB_HUGE_MIN_SAMPLES_SHARE, OBS_last_huge_min_samples },
+		{ KNOB_SPLIT_MIN_AGE_S, OBS_last_split_min_age },
+		{ KNOB_HUGE_QUOTA_BYTES_PER_S, OBS_last_huge_quota },
+		{ KNOB_SPARE_SHARE, OBS_last_spare },
+		{ KNOB_CLOCK_CAP, OBS_last_clock_cap },
+		{ KNOB_PROTECT_HORIZON_S, OBS_last_protect },
+		{ KNOB_PREFETCH_QUOTA_BYTES_PER_S, OBS_last_prefetch_quota },
+	};
+
+	for (size_t i = 0; i < sizeof(seen) / sizeof(*seen); i++)
+		o[seen[i].feature] =
+			knob_encode(seen[i].knob, knobs->value[seen[i].knob], tenant_bytes);
+}
+
+void observe(const struct snapshot *s, const struct told *told, unsigned groups,
+	     float *observation)
+{
+	float all[NR_FEATURES];
+	size_t nr = 0;
+
+	observe_base(s, told, all);
+	/* what the first scheme tried, where that is not page-out, says nothing of page-out */
+	if (!(groups & GROUP_BIT(GROUP_RECLAIM))) {
+		all[OBS_tried_rate_log] = log_share(0.0);
+		all[OBS_quota_use] = 0.0f;
+	}
+	observe_tiers(s, told->rates, all);
+	all[OBS_huge_share] = (float)share_of((double)s->huge_bytes, (double)s->resident_bytes);
+	observe_blocks(s, all);
+	observe_knobs(told->knobs, snapshot_tenant_bytes(s), all);
+	for (size_t i = 0; i < NR_FEATURES; i++)
+		if (feature_table[i].groups & groups)
+			observation[nr++] = all[i];
 }

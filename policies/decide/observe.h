@@ -14,7 +14,8 @@
 /* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
 #define MIN_CPU_SHARE 0.01
 
-#define OBSERVATION_FEATURES(X)                                                                \
+/* What every policy sees. */
+#define BASE_FEATURES(X)                                                                       \
 	/* share of the monitored bytes without an access, by idle time */                     \
 	X(idle_below_2s_share)                                                                 \
 	X(idle_2s_share)                                                                       \
@@ -52,14 +53,54 @@
 	X(last_quota)                                                                          \
 	X(hold)
 
+/* What a policy sees beside that, by knob group; after what it sees stand its knobs in force. */
+#define GROUP_FEATURES(X)                                                                      \
+	X(GOALS, last_psi_target)                                                              \
+	/* of the tenant's resident memory, what lies on slow nodes; and of the accesses */    \
+	X(TIERING, slow_share)                                                                 \
+	X(TIERING, slow_heat_share)                                                            \
+	X(TIERING, fast_free_share)                                                            \
+	X(TIERING, promoted_rate_log)                                                          \
+	X(TIERING, demoted_rate_log)                                                           \
+	X(TIERING, last_promote_min_samples)                                                   \
+	X(TIERING, last_promote_quota)                                                         \
+	X(TIERING, last_demote_min_age)                                                        \
+	X(TIERING, last_demote_quota)                                                          \
+	X(TIERING, last_fast_free)                                                             \
+	X(TIERING, last_fast_weight)                                                           \
+	X(THP, huge_share)                                                                     \
+	X(THP, last_huge_min_samples)                                                          \
+	X(THP, last_split_min_age)                                                             \
+	X(THP, last_huge_quota)                                                                \
+	X(POWER, offline_share)                                                                \
+	X(POWER, offlinable_share)                                                             \
+	X(POWER, last_spare)                                                                   \
+	X(POWER, last_clock_cap)                                                               \
+	X(PREDICTION, last_protect)                                                            \
+	X(PREDICTION, last_prefetch_quota)
+
 enum observation_feature {
 #define X(name) OBS_##name,
-	OBSERVATION_FEATURES(X)
+	BASE_FEATURES(X)
+#undef X
+	NR_BASE_FEATURES,
+	OBS_BEFORE_GROUPS = NR_BASE_FEATURES - 1,
+#define X(group, name) OBS_##name,
+	GROUP_FEATURES(X)
 #undef X
 	NR_FEATURES
 };
 
-extern const char *const observation_names[NR_FEATURES];
+struct feature_about {
+	const char *name;
+	/* the groups whose policies see it; any will do */
+	unsigned groups;
+};
+
+extern const struct feature_about feature_table[NR_FEATURES];
+
+/* How many features a policy of @groups sees: the size of an observation. */
+size_t features_count(unsigned groups);
 
 /* Differences between two snapshots, and their averages; what guard and observation share. */
 struct rates {
@@ -79,6 +120,10 @@ struct rates {
 	double pressure_30s;
 	double tried_bytes_per_s;
 	double resident_share_change;
+	uint64_t promoted_bytes;
+	uint64_t demoted_bytes;
+	double promoted_bytes_per_s;
+	double demoted_bytes_per_s;
 };
 
 /* Take in one more snapshot.  A counter that went backwards counts as no change. */
@@ -86,8 +131,19 @@ void rates_update(struct rates *rates, const struct snapshot *snapshot);
 
 double snapshot_tenant_bytes(const struct snapshot *snapshot);
 
-/* Fill @observation, of NR_FEATURES floats, each about [-1, 1] and always finite. */
-void observe(const struct snapshot *snapshot, const struct rates *rates,
-	     const struct knobs *knobs, double hold, double budget, float *observation);
+/* What a policy is told of beside the snapshot. */
+struct told {
+	const struct rates *rates;
+	const struct knobs *knobs;
+	double hold;
+	double budget;
+};
+
+/*
+ * Fill @observation, features_count(@groups) floats in the order of enum observation_feature, each
+ * about [-1, 1] and always finite.
+ */
+void observe(const struct snapshot *snapshot, const struct told *told, unsigned groups,
+	     float *observation);
 
 #endif

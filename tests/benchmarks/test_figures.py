@@ -24,7 +24,7 @@ from damon_tuner.benchmarks.speed_train import train_figures
 from damon_tuner.cli import PRETRAINED
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.workload_file import Workload
-from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.training.evaluate import Result
 
@@ -134,7 +134,7 @@ def test_the_shipped_policy_is_seldom_outside_of_what_it_was_trained_on() -> Non
 
 
 def test_a_policy_is_outside_where_its_envelope_is_narrow() -> None:
-    narrow = (0.0,) * len(EVERYTHING.low)
+    narrow = (0.0,) * len(everything().low)
     policy = replace(random_policy(), envelope=Envelope(narrow, narrow))
     config = EpisodeConfig(episode_s=25.0)
     figure = outside_figures(policy, budget=0.02, seeds=1, config=config)[0]

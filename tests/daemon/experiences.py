@@ -13,11 +13,11 @@ from damon_tuner.daemon.experience.reading import Kept, read_experience
 from damon_tuner.kernel_iface.host import U64_MAX, Region, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, Decision, LearnedPolicy, Policy
-from damon_tuner.policies.schema import schema_hash
+from damon_tuner.policies.schema import RECLAIM
 
 from ..policies.helpers import random_policy
 
-NR_FEATURES = len(_core.OBSERVATION_NAMES)
+NR_FEATURES = RECLAIM.nr_features
 MIB = 1 << 20
 BEGUN_S = 1_767_225_600.25
 
@@ -27,7 +27,7 @@ RECORD = Experience(
     tenant="redis",
     mode="act",
     policy_sha256="ab" * 32,
-    schema=schema_hash(),
+    schema=RECLAIM.hash,
     budget=0.02,
     interval_s=5.0,
     observation=tuple(k / 32 for k in range(NR_FEATURES)),

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from damon_tuner._core import OBSERVATION_NAMES
 from damon_tuner.daemon.status import (
     DAEMON_PHASES,
     GUARD_REASONS,
@@ -15,10 +14,11 @@ from damon_tuner.daemon.status import (
     HostStatus,
     TenantStatus,
 )
+from damon_tuner.policies.schema import RECLAIM
 
 MIB = 1 << 20
 GIB = 1 << 30
-HEAT_CLASSES = OBSERVATION_NAMES[:11]
+HEAT_CLASSES = RECLAIM.observation_names[:11]
 HEAT = dict(
     zip(HEAT_CLASSES, (0.05, 0.05, 0.05, 0.05, 0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.1), strict=True)
 )

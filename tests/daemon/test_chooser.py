@@ -14,8 +14,9 @@ from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, GuardLimits
-from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import save_policy
+from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.policies.static import STATIC_POLICIES, within
 
 from ..policies.helpers import random_policy
@@ -37,8 +38,8 @@ def snapshots() -> list[Snapshot]:
 ALLOWED = within(FALLBACK.schemes, GuardLimits(), MONITORING.intervals)
 
 
-def trusting(envelope: Envelope = EVERYTHING) -> Trusted:
-    return Trusted(random_policy().network(), envelope, "random")
+def trusting(envelope: Envelope | None = None) -> Trusted:
+    return Trusted(random_policy().network(), envelope or everything(), "random")
 
 
 def chooser(policy: Trusted, limits: GuardLimits | None = None) -> Chooser:
@@ -53,7 +54,7 @@ def test_a_policy_that_knows_what_it_sees_decides(snapshots):
 
 
 def test_outside_of_what_it_was_trained_on_the_static_one_decides_after_a_while(snapshots):
-    names = _core.OBSERVATION_NAMES
+    names = RECLAIM.observation_names
     at = names.index("budget_log")
     low = tuple(0.9 if k == at else -1.0 for k in range(len(names)))
     choosing = chooser(trusting(Envelope(low, (1.0,) * len(names))))
@@ -64,7 +65,7 @@ def test_outside_of_what_it_was_trained_on_the_static_one_decides_after_a_while(
 
 
 def test_back_inside_the_policy_is_trusted_again_in_time(snapshots):
-    names = _core.OBSERVATION_NAMES
+    names = RECLAIM.observation_names
     narrow = Envelope((0.9,) * len(names), (1.0,) * len(names))
     choosing = chooser(trusting(narrow))
     for snapshot in snapshots[:3]:

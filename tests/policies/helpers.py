@@ -4,12 +4,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from damon_tuner import _core
-from damon_tuner.policies.envelope import EVERYTHING
+from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import Policy, Tensor
+from damon_tuner.policies.schema import RECLAIM, Schema
 
-NR_FEATURES = len(_core.OBSERVATION_NAMES)
-NR_KNOBS = len(_core.KNOB_NAMES)
+NR_FEATURES = RECLAIM.nr_features
+NR_KNOBS = RECLAIM.nr_knobs
 
 
 def tensor(values: np.ndarray) -> Tensor:
@@ -17,18 +17,20 @@ def tensor(values: np.ndarray) -> Tensor:
     return Tensor(array.shape, array.tobytes())
 
 
-def random_policy(seed: int = 0, hidden: tuple[int, ...] = (16, 8)) -> Policy:
+def random_policy(
+    seed: int = 0, hidden: tuple[int, ...] = (16, 8), schema: Schema = RECLAIM
+) -> Policy:
     rng = np.random.default_rng(seed)
-    sizes = (NR_FEATURES, *hidden, NR_KNOBS)
+    sizes = (schema.nr_features, *hidden, schema.nr_knobs)
     return Policy(
-        mean=tensor(rng.normal(size=NR_FEATURES)),
-        scale=tensor(rng.uniform(0.5, 2.0, NR_FEATURES)),
+        mean=tensor(rng.normal(size=schema.nr_features)),
+        scale=tensor(rng.uniform(0.5, 2.0, schema.nr_features)),
         clip=10.0,
         layers=tuple(
             (tensor(rng.normal(size=(b, a)) / np.sqrt(a)), tensor(rng.normal(size=b) * 0.1))
             for a, b in pairwise(sizes)
         ),
-        envelope=EVERYTHING,
+        envelope=everything(schema),
         provenance={"made": "by a test"},
     )
 
@@ -40,6 +42,6 @@ def constant_policy(action: tuple[float, ...]) -> Policy:
         scale=tensor(np.ones(NR_FEATURES)),
         clip=10.0,
         layers=((tensor(np.zeros((NR_KNOBS, NR_FEATURES))), tensor(np.array(action))),),
-        envelope=EVERYTHING,
+        envelope=everything(),
         provenance={},
     )

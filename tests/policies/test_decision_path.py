@@ -11,8 +11,10 @@ from damon_tuner import _core
 from damon_tuner.kernel_iface.host import Action, Intervals, Region, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy
+from damon_tuner.policies.plan import carry_out
+from damon_tuner.policies.schema import RECLAIM, schema_of
 
-from .helpers import NR_FEATURES, NR_KNOBS, constant_policy, random_policy
+from .helpers import NR_FEATURES, constant_policy, random_policy
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -53,7 +55,7 @@ def observe(
 ) -> dict[str, float]:
     out = array("f", bytes(4 * NR_FEATURES))
     decider.observe(s, out, tripped=tripped)
-    return dict(zip(_core.OBSERVATION_NAMES, out, strict=True))
+    return dict(zip(RECLAIM.observation_names, out, strict=True))
 
 
 def act(decider: _core.Decider, *action: float) -> dict[str, float]:
@@ -61,11 +63,26 @@ def act(decider: _core.Decider, *action: float) -> dict[str, float]:
     return decider.knobs()
 
 
+# A slow tier that first touches spill into, huge pages, and memory blocks that are worth a pause.
+EVERYTHING_ON = {
+    "memory_ratio": (0.8, 0.9),
+    "slow_ratio": (1.0, 1.0),
+    "thp_mode": (1.0, 1.0),
+    "memory_block_mib": (128.0, 128.0),
+    "interleaved": (0.0, 0.0),
+    "energy_price": (0.05, 0.05),
+}
+
+
+@pytest.mark.parametrize("groups", [("reclaim",), _core.KNOB_GROUPS], ids=["reclaim", "all"])
 @pytest.mark.parametrize("family", _core.FAMILIES)
-def test_a_host_and_the_batch_decide_alike(family: str) -> None:
-    spec, seed, budget = _core.Spec(family), 7, 0.03
-    network = random_policy(3).network()
-    host, policy = SimHost(spec, seed=seed, attrs=MONITORING), LearnedPolicy(network, budget)
+def test_a_host_and_the_batch_decide_alike(family: str, groups: tuple[str, ...]) -> None:
+    schema = schema_of(groups)
+    profile = EVERYTHING_ON if "tiering" in groups else {}
+    spec, seed, budget = _core.Spec(family, {}, profile), 7, 0.03
+    network = random_policy(3, schema=schema).network()
+    host = SimHost(spec, seed=seed, attrs=MONITORING, groups=groups)
+    policy = LearnedPolicy(network, budget, schema=schema)
     batch = _core.Batch(
         1,
         1,
@@ -73,9 +90,10 @@ def test_a_host_and_the_batch_decide_alike(family: str) -> None:
         MONITORING.intervals.aggr_us,
         MONITORING.min_nr_regions,
         MONITORING.max_nr_regions,
+        groups=groups,
     )
-    observation = np.zeros((1, NR_FEATURES), dtype=np.float32)
-    action = np.zeros((1, NR_KNOBS), dtype=np.float32)
+    observation = np.zeros((1, schema.nr_features), dtype=np.float32)
+    action = np.zeros((1, schema.nr_knobs), dtype=np.float32)
     batch.reset(0, spec, seed, budget, observation)
     host.start(())
     for _ in range(25):
@@ -83,7 +101,7 @@ def test_a_host_and_the_batch_decide_alike(family: str) -> None:
         assert decision.observation == tuple(observation[0].tolist())
         network.forward(observation, action)
         assert decision.action == tuple(action[0].tolist())
-        host.apply(decision.schemes)
+        carry_out(host, decision.plan)
         host.advance(5.0)
         batch.step(action, 5_000_000, observation)
         assert decision.knobs == batch.knobs(0)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damon_tuner import _core
 from damon_tuner.cli import PRETRAINED
-from damon_tuner.policies.envelope import EVERYTHING, Envelope
+from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import NR_FEATURES
 
@@ -17,7 +17,7 @@ LOW, HIGH = (0.0,) * NR_FEATURES, (0.5,) * NR_FEATURES
 
 
 def _with(**features: float) -> list[float]:
-    return [features.get(name, 0.25) for name in _core.OBSERVATION_NAMES]
+    return [features.get(name, 0.25) for name in RECLAIM.observation_names]
 
 
 def test_what_lies_within_the_margin_is_not_outside() -> None:
@@ -31,7 +31,7 @@ def test_what_lies_within_the_margin_is_not_outside() -> None:
 
 
 def test_a_feature_that_is_not_a_number_is_outside() -> None:
-    assert EVERYTHING.outside(_with(pressure_now=math.nan)) == ("pressure_now",)
+    assert everything().outside(_with(pressure_now=math.nan)) == ("pressure_now",)
 
 
 def test_what_the_decision_path_sets_itself_is_never_outside() -> None:
@@ -41,7 +41,7 @@ def test_what_the_decision_path_sets_itself_is_never_outside() -> None:
 
 @given(st.lists(st.floats(-1.0, 1.0), min_size=NR_FEATURES, max_size=NR_FEATURES))
 def test_nothing_that_can_be_observed_is_outside_of_everything(observation: list[float]) -> None:
-    assert EVERYTHING.outside(observation) == ()
+    assert everything().outside(observation) == ()
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_what_is_no_range_is_refused(low: tuple[float, ...], high: tuple[float, 
 
 def test_an_observation_of_another_length_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        EVERYTHING.outside([0.0])
+        everything().outside([0.0])
 
 
 def test_the_shipped_policy_knows_what_it_was_trained_on() -> None:
     envelope = load_policy(PRETRAINED).envelope
     middle = [(low + high) / 2 for low, high in zip(envelope.low, envelope.high, strict=True)]
-    seen = dict(zip(_core.OBSERVATION_NAMES, middle, strict=True))
+    seen = dict(zip(RECLAIM.observation_names, middle, strict=True))
     assert envelope.outside(middle) == ()
     # a disk in place of zram, and a budget of one in ten thousand
     assert envelope.outside(list((seen | {"swap_in_log": 1.0}).values())) == ("swap_in_log",)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from damon_tuner import _core
 from damon_tuner.policies.decision import GuardLimits, LearnedPolicy
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import random_policy
 from .test_decision_path import GIB, act, later, observe, snapshot
@@ -103,7 +104,7 @@ def test_a_buffer_of_the_wrong_size_is_refused() -> None:
     with pytest.raises(ValueError, match="action must be 2"):
         started().act(array("f", [0.0]))
     with pytest.raises(BufferError):
-        _core.Decider(0.02).observe(snapshot(), bytes(4 * len(_core.OBSERVATION_NAMES)))
+        _core.Decider(0.02).observe(snapshot(), bytes(4 * RECLAIM.nr_features))
 
 
 def _over_budget(decider: _core.Decider, at_s: float, slowdown: float) -> None:

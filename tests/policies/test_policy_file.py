@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.policies import policy_file, schema
 from damon_tuner.policies.policy_file import Policy, load_policy, save_policy
+from damon_tuner.policies.schema import RECLAIM, Schema
 
 from .helpers import NR_FEATURES, NR_KNOBS, random_policy, tensor
 
@@ -137,6 +138,7 @@ class _Ranges:
 
     low: tuple[float, ...]
     high: tuple[float, ...]
+    schema: Schema = RECLAIM
 
 
 @pytest.mark.parametrize(

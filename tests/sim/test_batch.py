@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme, Watermarks
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import cold_spec, page_out, running
 from .reference import Region
 
-NR_FEATURES = len(_core.OBSERVATION_NAMES)
-NR_KNOBS = len(_core.KNOB_NAMES)
+NR_FEATURES = RECLAIM.nr_features
+NR_KNOBS = RECLAIM.nr_knobs
 NR_TRUTH = len(_core.TRUTH_NAMES)
 NR_HOSTS = 7
 STEP_US = 2_000_000
@@ -196,7 +197,7 @@ REFUSED: dict[str, tuple[type[Exception], Call]] = {
     "reasons of a host too far": (IndexError, lambda batch, b: batch.reasons(-2)),
     "parameters of a host too far": (IndexError, lambda batch, b: batch.parameters(NR_HOSTS)),
     "schemes of a host too far": (IndexError, lambda batch, b: batch.set_schemes(NR_HOSTS, [])),
-    "too many schemes": (ValueError, lambda batch, b: batch.set_schemes(0, [page_out()] * 9)),
+    "too many schemes": (ValueError, lambda batch, b: batch.set_schemes(0, [page_out()] * 17)),
     "a scheme after a good one that is none": (
         AttributeError,
         lambda batch, b: batch.set_schemes(0, [page_out(), "pageout"]),

@@ -7,7 +7,6 @@ from array import array
 
 import pytest
 
-from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
     Action,
     Intervals,
@@ -17,6 +16,7 @@ from damon_tuner.kernel_iface.host import (
     Scheme,
 )
 from damon_tuner.kernel_iface.sim import SimContext
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import FOOTPRINT_BYTES, MAPPING_START, Bench, cold_spec, page_out, steady_spec
 
@@ -98,12 +98,12 @@ def test_actions_need_the_contexts_of_a_reset() -> None:
     bench = Bench(cold_spec())
     bench.batch.set_contexts(0, [SimContext(Operations.PADDR, nodes=(0,))])
     with pytest.raises(RuntimeError):
-        bench.batch.step(array("f", bytes(4 * len(_core.KNOB_NAMES))), 1000)
+        bench.batch.step(array("f", bytes(4 * RECLAIM.nr_knobs)), 1000)
 
 
 def test_observations_need_the_contexts_of_a_reset() -> None:
     batch = Bench(cold_spec()).batch
-    out = array("f", bytes(4 * len(_core.OBSERVATION_NAMES)))
+    out = array("f", bytes(4 * RECLAIM.nr_features))
     batch.step(None, 1_000, out)
     batch.set_contexts(0, (SimContext(Operations.PADDR, nodes=(0,)),))
     with pytest.raises(RuntimeError, match="contexts of a reset"):

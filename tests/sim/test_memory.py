@@ -21,6 +21,7 @@ from damon_tuner.kernel_iface.host import (
     WatermarkMetric,
     Watermarks,
 )
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import (
     FOOTPRINT_BYTES,
@@ -291,11 +292,9 @@ def test_any_decisions_on_any_host_give_finite_numbers(
     batch.reset(
         0, _core.Spec(family, workload, data.draw(extreme_ranges(_core.PROFILE))), seed, budget
     )
-    observation = array("f", bytes(4 * len(_core.OBSERVATION_NAMES)))
+    observation = array("f", bytes(4 * RECLAIM.nr_features))
     truth = array("d", bytes(8 * len(_core.TRUTH_NAMES)))
-    action = st.lists(
-        st.floats(width=32), min_size=len(_core.KNOB_NAMES), max_size=len(_core.KNOB_NAMES)
-    )
+    action = st.lists(st.floats(width=32), min_size=RECLAIM.nr_knobs, max_size=RECLAIM.nr_knobs)
     for _ in range(4):
         batch.step(array("f", data.draw(action)), 1_250_000, observation, truth)
         row = dict(zip(_core.TRUTH_NAMES, truth, strict=True))

@@ -9,6 +9,7 @@ import pytest
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import Action, Filter, FilterType, Operations, Scheme
 from damon_tuner.kernel_iface.sim import SimContext
+from damon_tuner.policies.schema import RECLAIM
 
 from .helpers import FOOTPRINT_BYTES, page_out, steady_spec
 
@@ -19,7 +20,7 @@ HOST = {
     "low_wmark_permille": 10.0,
     "memory_ratio": 2.0,
 }
-NR_TRUTH, NR_KNOBS = len(_core.TRUTH_NAMES), len(_core.KNOB_NAMES)
+NR_TRUTH, NR_KNOBS = len(_core.TRUTH_NAMES), RECLAIM.nr_knobs
 
 
 class Tenants:
@@ -98,10 +99,10 @@ def test_budgets_and_actions_are_by_row() -> None:
 
 def test_each_row_is_shown_its_own_budget() -> None:
     batch = _core.Batch(1, nr_tenants=2)
-    rows = array("f", bytes(4 * 2 * len(_core.OBSERVATION_NAMES)))
+    rows = array("f", bytes(4 * 2 * RECLAIM.nr_features))
     batch.reset(0, (idle(), idle()), 1, (0.01, 0.5), rows)
     shown = rows[: len(rows) // 2], rows[len(rows) // 2 :]
-    differ = {name for name, a, b in zip(_core.OBSERVATION_NAMES, *shown, strict=True) if a != b}
+    differ = {name for name, a, b in zip(RECLAIM.observation_names, *shown, strict=True) if a != b}
     assert any("budget" in name for name in differ)
 
 

@@ -17,9 +17,8 @@ from damon_tuner.errors import RecordingError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, Decision
+from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.training.experience import (
-    NR_FEATURES,
-    NR_KNOBS,
     load_experience,
     summary,
     transitions,
@@ -120,8 +119,8 @@ def test_a_folder_without_experience_is_named(tmp_path: Path) -> None:
 def test_nothing_to_learn_from_is_said() -> None:
     assert summary(load_experience()) == "there is no decision in it"
     steps = transitions([])
-    assert steps.observation.shape == steps.next_observation.shape == (0, NR_FEATURES)
-    assert (steps.action.shape, steps.reward.shape) == ((0, NR_KNOBS), (0,))
+    assert steps.observation.shape == steps.next_observation.shape == (0, RECLAIM.nr_features)
+    assert (steps.action.shape, steps.reward.shape) == ((0, RECLAIM.nr_knobs), (0,))
 
 
 class WatchedHost(SimHost):
@@ -143,7 +142,7 @@ def test_rewards_are_those_of_the_environment_of_a_live_host(folder: Path) -> No
     rng = np.random.default_rng(1)
     rewards, records, slowdown = [], [], 0.0
     for k in range(40):
-        action = rng.uniform(-1.0, 1.0, NR_KNOBS).astype(np.float32)
+        action = rng.uniform(-1.0, 1.0, RECLAIM.nr_knobs).astype(np.float32)
         decision = Decision(
             (), {}, (), tuple(observation.tolist()), tuple(action.tolist()), slowdown
         )

@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from damon_tuner._core import OBSERVATION_NAMES
 from damon_tuner.envs import EpisodeConfig
-from damon_tuner.envs.batch import NR_FEATURES, NR_KNOBS
 from damon_tuner.envs.workload_file import load_workload
 from damon_tuner.errors import TunerError
-from damon_tuner.policies.envelope import EVERYTHING
+from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import load_policy
+from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
@@ -41,10 +40,12 @@ def trained() -> Trained:
 
 def test_the_exported_network_answers_as_the_agent_predicts(trained: Trained) -> None:
     rng = np.random.default_rng(0)
-    observations = rng.uniform(-1, 1, (1_000, NR_FEATURES)).astype(np.float32)
+    observations = rng.uniform(-1, 1, (1_000, RECLAIM.nr_features)).astype(np.float32)
     wanted, _ = trained.agent.predict(trained.env.normalize_obs(observations), deterministic=True)
-    actions = np.zeros((1_000, NR_KNOBS), dtype=np.float32)
-    policy_from_sb3(trained.agent, trained.env, {}).network().forward(observations, actions)
+    actions = np.zeros((1_000, RECLAIM.nr_knobs), dtype=np.float32)
+    policy_from_sb3(trained.agent, trained.env, {}, everything()).network().forward(
+        observations, actions
+    )
     assert np.abs(actions - wanted).max() <= 1e-5
 
 
@@ -52,14 +53,14 @@ def test_the_same_configuration_gives_the_same_weights_whatever_the_threads(
     trained: Trained,
 ) -> None:
     again = train(replace(CONFIG, nr_threads=1), quiet=True)
-    first, second = (policy_from_sb3(t.agent, t.env, {}) for t in (trained, again))
+    first, second = (policy_from_sb3(t.agent, t.env, {}, everything()) for t in (trained, again))
     assert first == second
     assert trained.curve == again.curve
 
 
 def test_another_seed_gives_other_weights(trained: Trained) -> None:
     other = train(replace(CONFIG, seed=1, total_steps=128), quiet=True)
-    first, second = (policy_from_sb3(t.agent, t.env, {}) for t in (trained, other))
+    first, second = (policy_from_sb3(t.agent, t.env, {}, everything()) for t in (trained, other))
     assert first.layers != second.layers
 
 
@@ -97,7 +98,7 @@ def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
     saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[load_workload(workload)])
     assert saved.policy.provenance["workloads"] == ["mine"]
     assert load_policy(saved.path) == saved.policy
-    assert saved.policy.envelope != EVERYTHING
+    assert saved.policy.envelope != everything()
     export_run(tmp_path / "out" / "run", tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == saved.path.read_bytes()
 
@@ -118,9 +119,9 @@ def test_the_envelope_holds_what_the_policy_sees_whatever_the_threads() -> None:
     episodes = replace(CONFIG.episodes, budget=(0.02, 0.02))
     one, two = (measure_envelope(network, episodes, 3, nr_threads=n) for n in (1, 2))
     assert one == two != measure_envelope(network, episodes, 4)
-    budget = OBSERVATION_NAMES.index("budget_log")
+    budget = RECLAIM.observation_names.index("budget_log")
     assert one.low[budget] == one.high[budget] == pytest.approx(math.log10(0.02) + 2.0)
-    hot = OBSERVATION_NAMES.index("hot_share")
+    hot = RECLAIM.observation_names.index("hot_share")
     assert 0.0 == one.low[hot] < one.high[hot] < 1.0
 
 

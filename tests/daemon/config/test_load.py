@@ -104,7 +104,7 @@ def test_drop_ins_win_key_by_key_in_the_order_of_their_names(tmp_path: Path) -> 
         ('policy = "/a\\u0000b"', 'policy: "/a\\u0000b" holds a character that cannot be printed'),
         ('socket = "/' + "a" * 107 + '"', "longer than 107 bytes"),
         ('fallback = "damon_reclaimed"', "did you mean 'damon_reclaim'"),
-        ('knob_groups = ["thp"]', '"thp" is not known'),
+        ('knob_groups = ["tiers"]', '"tiers" is not known'),
         ("knob_groups = []", "has 0 values; write 1 to"),
         ('knob_groups = ["reclaim", "reclaim"]', "there twice"),
         ('protected_cgroups = "init.scope"', "not an array; write one such as"),

@@ -28,6 +28,7 @@ from damon_tuner.errors import RecordingError, TunerError
 from damon_tuner.kernel_iface.host import Region
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING
+from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import evaluate
 
@@ -355,7 +356,7 @@ def test_training_steps_on_it(tmp_path: Path) -> None:
     batch = SimBatch(EpisodeConfig(workloads=(workload,), episode_s=60.0), 2)
     batch.reset()
     for _ in range(12):
-        step = batch.step(np.zeros((2, len(_core.KNOB_NAMES)), dtype=np.float32))
+        step = batch.step(np.zeros((2, RECLAIM.nr_knobs), dtype=np.float32))
     assert np.isfinite(step.observations).all() and np.isfinite(step.rewards).all()
     assert step.done.all()
 
