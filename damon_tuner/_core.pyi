@@ -157,6 +157,15 @@ class Batch:
         Blocks are equal parts of the tenant's memory; only the simulator knows this.
         """
 
+    def read_load(self, host: int, rates: Buffer, touched: Buffer, tenant: int = 0, /) -> None:
+        """As ``load``, into two buffers of a float32 for each block."""
+
+    def file_blocks(self, host: int, tenant: int = 0, /) -> bytes:
+        """For each of a tenant's blocks, 1 where it holds pages of files, else 0."""
+
+    def has_twin(self, host: int, /) -> bool:
+        """Whether a twin that nobody manages runs beside this host, to compare with."""
+
     def machine(self, host: int, /) -> dict[str, Any]:
         """What a host shows beside DAMON: tiers in bytes, memory blocks, energy, OOM kills."""
 

@@ -337,17 +337,25 @@ static PyObject *Batch_reasons(BatchObject *self, PyObject *args)
 	return decider ? reasons_to_py(decider->reasons) : NULL;
 }
 
+/* Blocks of a tenant's memory; 0 with an exception set when there is no such tenant. */
+static size_t nr_blocks_of(BatchObject *self, Py_ssize_t host, Py_ssize_t tenant)
+{
+	if (check_live_host(self, host))
+		return 0;
+	if (tenant < 0 || (size_t)tenant >= self->batch.nr_tenants) {
+		PyErr_SetString(PyExc_IndexError, "no such tenant on the host");
+		return 0;
+	}
+	return self->batch.hosts[host].world.tenants[tenant].memory.nr_blocks;
+}
+
 /* The host and tenant of @args; NULL with an exception set when there are none. */
 static const struct sim_host *check_tenant(BatchObject *self, PyObject *args, size_t *tenant)
 {
 	Py_ssize_t host, index = 0;
 
-	if (!PyArg_ParseTuple(args, "n|n", &host, &index) || check_live_host(self, host))
+	if (!PyArg_ParseTuple(args, "n|n", &host, &index) || !nr_blocks_of(self, host, index))
 		return NULL;
-	if (index < 0 || (size_t)index >= self->batch.nr_tenants) {
-		PyErr_SetString(PyExc_IndexError, "no such tenant on the host");
-		return NULL;
-	}
 	*tenant = (size_t)index;
 	return &self->batch.hosts[host];
 }
@@ -373,6 +381,57 @@ static PyObject *Batch_load(BatchObject *self, PyObject *args)
 	list = load_to_py(&host->world.tenants[tenant].memory);
 	self->busy = 0;
 	return list;
+}
+
+static PyObject *Batch_read_load(BatchObject *self, PyObject *args)
+{
+	PyObject *rates, *touched, *result = NULL;
+	Py_buffer rates_view = { 0 }, touched_view = { 0 };
+	Py_ssize_t host, tenant = 0;
+	const struct memory *m;
+	size_t nr;
+
+	if (!PyArg_ParseTuple(args, "nOO|n", &host, &rates, &touched, &tenant))
+		return NULL;
+	nr = nr_blocks_of(self, host, tenant);
+	if (!nr || get_buffer(rates, &rates_view, nr, 'f', 1, "rates") ||
+	    get_buffer(touched, &touched_view, nr, 'f', 1, "touched"))
+		goto out;
+	/* getting a buffer may run Python code, which may let in a thread that resets the host */
+	if (nr_blocks_of(self, host, tenant) != nr) {
+		if (!PyErr_Occurred())
+			PyErr_SetString(PyExc_RuntimeError, "the host was reset meanwhile");
+		goto out;
+	}
+	m = &self->batch.hosts[host].world.tenants[tenant].memory;
+	for (size_t i = 0; i < nr; i++) {
+		((float *)rates_view.buf)[i] = m->blocks[i].rate_hz;
+		((float *)touched_view.buf)[i] = m->blocks[i].touched;
+	}
+	result = Py_NewRef(Py_None);
+out:
+	if (rates_view.obj)
+		PyBuffer_Release(&rates_view);
+	if (touched_view.obj)
+		PyBuffer_Release(&touched_view);
+	return result;
+}
+
+static PyObject *Batch_file_blocks(BatchObject *self, PyObject *args)
+{
+	size_t tenant;
+	const struct sim_host *host = check_tenant(self, args, &tenant);
+
+	return host ? file_blocks_to_py(&host->world.tenants[tenant].memory) : NULL;
+}
+
+static PyObject *Batch_has_twin(BatchObject *self, PyObject *args)
+{
+	Py_ssize_t host;
+
+	if (!PyArg_ParseTuple(args, "n", &host) || check_live_host(self, host))
+		return NULL;
+	return PyBool_FromLong(self->batch.hosts[host].has_twin);
 }
 
 static PyObject *Batch_machine(BatchObject *self, PyObject *args)
@@ -461,6 +520,12 @@ static PyMethodDef Batch_methods[] = {
 	  "Memory that stays online and free, and a clock cap." },
 	{ "load", (PyCFunction)Batch_load, METH_VARARGS,
 	  "Rate and touched share of each block of one tenant." },
+	{ "read_load", (PyCFunction)Batch_read_load, METH_VARARGS,
+	  "The same, into two buffers." },
+	{ "file_blocks", (PyCFunction)Batch_file_blocks, METH_VARARGS,
+	  "Which blocks of one tenant hold pages of files." },
+	{ "has_twin", (PyCFunction)Batch_has_twin, METH_VARARGS,
+	  "Whether a twin that nobody manages runs beside one host." },
 	{ "machine", (PyCFunction)Batch_machine, METH_VARARGS,
 	  "Tiers, memory blocks and energy of one host." },
 	{ "step", (PyCFunction)Batch_step, METH_VARARGS, "Run one control interval everywhere." },

@@ -60,6 +60,8 @@ PyObject *regions_to_py(const struct snapshot *snapshot);
 PyObject *all_stats_to_py(const struct kdamond *kdamond);
 PyObject *parameters_to_py(const struct sim_host *host, size_t tenant);
 PyObject *load_to_py(const struct memory *memory);
+/* A byte for each block. */
+PyObject *file_blocks_to_py(const struct memory *memory);
 PyObject *machine_to_py(const struct sim_host *host);
 /* Fill from a host.MonitoringAttrs and from a SimContext. */
 int damon_attrs_from_py(PyObject *object, struct damon_attrs *attrs);

@@ -73,6 +73,16 @@ PyObject *load_to_py(const struct memory *m)
 	return list;
 }
 
+PyObject *file_blocks_to_py(const struct memory *m)
+{
+	PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)m->nr_blocks);
+	char *at = bytes ? PyBytes_AsString(bytes) : NULL;
+
+	for (size_t i = 0; bytes && i < m->nr_blocks; i++)
+		at[i] = m->blocks[i].is_file;
+	return bytes;
+}
+
 PyObject *machine_to_py(const struct sim_host *h)
 {
 	static const char *const tiers[NR_TIERS] = { "fast", "slow", "pool", "swap", "storage" };
