@@ -12,7 +12,7 @@ from pathlib import Path
 from damon_tuner.daemon.config import TenantConfig
 from damon_tuner.daemon.identity import Identities
 from damon_tuner.errors import TunerError
-from damon_tuner.kernel_iface.sysfs.observe.cgroup import cgroup_mount
+from damon_tuner.kernel_iface.sysfs.observe.cgroup import CONTROLLERS, cgroup_mount
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 MOST_PROCESSES = 16
@@ -25,10 +25,6 @@ _UNIT_FOLDERS = ("system.slice", "system.slice/*", "machine.slice")
 # How far below a tenant's cgroup its processes are looked for, and in how many cgroups.
 _DEPTH = 4
 
-# What the files of a cgroup are called after, as far as is known: others cost a look each.
-_CONTROLLERS = frozenset(
-    ("cgroup", "cpu", "cpuset", "dmem", "hugetlb", "io", "irq", "memory", "misc", "pids", "rdma")
-)
 _MOST_CGROUPS = 256
 
 # How many tenants one pattern can be.
@@ -180,7 +176,7 @@ class Finder:
 
     def _below(self, path: str) -> Iterator[str]:
         for name in self._tree.names(path):
-            if name.partition(".")[0] not in _CONTROLLERS:
+            if name.partition(".")[0] not in CONTROLLERS:
                 below = f"{path}/{name}"
                 if self._tree.exists(f"{below}/cgroup.procs"):
                     yield below

@@ -31,7 +31,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
 from damon_tuner.kernel_iface.sysfs.observe.nodes import nodes
-from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
+from damon_tuner.kernel_iface.sysfs.observe.physical import node_ranges
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 FAST, SLOW = 0, 1
@@ -42,7 +42,6 @@ _AFTER_S = 10.0
 _MIB = 1 << 20
 _HOT_BYTES = 192 * _MIB
 _LEFT_FREE_BYTES = 64 * _MIB
-_BLOCK_SIZE = "sys/devices/system/memory/block_size_bytes"
 # The kernel's own balancing brings pages to the CPU that reads them: what it does is not ours.
 _ALONE = {"proc/sys/kernel/numa_balancing": "0"}
 _LOAD_CPU, _OUR_CPU = 1, 0
@@ -64,31 +63,6 @@ class Setting:
     quota_bytes: int = 200 * _MIB
     reset_ms: int = 1_000
     tuner: str = "temporal"
-
-
-def node_ranges(tree: Tree, node: int) -> tuple[tuple[int, int], ...]:
-    """Return the physical ranges of system RAM that a node's memory blocks hold."""
-    block_bytes = int(tree.read(_BLOCK_SIZE), 16)
-    names = tree.names(f"sys/devices/system/node/node{node}")
-    numbers = (int(name[6:]) for name in names if name[:6] == "memory" and name[6:].isdigit())
-    blocks = sorted((number * block_bytes, (number + 1) * block_bytes) for number in numbers)
-    ram = system_ram(tree)
-    pieces = [
-        (max(start, block_start), min(end, block_end))
-        for start, end in ram
-        for block_start, block_end in blocks
-    ]
-    return _joined([(start, end) for start, end in pieces if start < end])
-
-
-def _joined(pieces: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    joined: list[tuple[int, int]] = []
-    for start, end in pieces:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return tuple(joined)
 
 
 def kdamonds(tree: Tree, setting: Setting) -> tuple[KdamondSpec, KdamondSpec]:

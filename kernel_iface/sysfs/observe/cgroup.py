@@ -11,6 +11,11 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 # The second is where a host that still has version 1 for its controllers keeps version 2.
 _MOUNTS = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
 
+CONTROLLERS = frozenset(
+    ("cgroup", "cpu", "cpuset", "dmem", "hugetlb", "io", "irq", "memory", "misc", "pids", "rdma")
+)
+"""What the files of a group are called after, as far as is known: no group is called so."""
+
 
 @dataclass(frozen=True, slots=True)
 class CgroupMount:
@@ -99,15 +104,12 @@ def cgroup(tree: Tree, mount: CgroupMount, path: str) -> Cgroup | None:
         KernelFileError: one of the files does not hold what it should.
         ValueError: ``path`` leads out of the mount.
     """
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise ValueError(f"{path!r} leads out of the control groups")
-    folder = "/".join([mount.path, *parts])
+    folder = group_folder(mount, path)
     stat = Table.read(tree, f"{folder}/memory.stat")
     if stat is None:
         return None
     return Cgroup(
-        path="/".join(parts),
+        path=folder.removeprefix(mount.path).strip("/"),
         memory_bytes=number(tree, f"{folder}/memory.current"),
         swap_bytes=number(tree, f"{folder}/memory.swap.current"),
         zswap_bytes=number(tree, f"{folder}/memory.zswap.current"),
@@ -116,6 +118,18 @@ def cgroup(tree: Tree, mount: CgroupMount, path: str) -> Cgroup | None:
         sizes=counted(CgroupSizes, stat),
         counters=counted(CgroupCounters, stat),
     )
+
+
+def group_folder(mount: CgroupMount, path: str) -> str:
+    """Return where the files of the group at ``path`` below the mount are.
+
+    Raises:
+        ValueError: ``path`` leads out of the mount.
+    """
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise ValueError(f"{path!r} leads out of the control groups")
+    return "/".join([mount.path, *parts])
 
 
 def _limit(tree: Tree, path: str) -> int | None:

@@ -9,6 +9,7 @@ from damon_tuner.kernel_iface.sysfs.observe.table import chosen, flag, number, w
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _THP = "sys/kernel/mm/transparent_hugepage"
+KHUGEPAGED = f"{_THP}/khugepaged"
 _SIZE = "hugepages-"
 
 
@@ -58,7 +59,7 @@ def huge_pages(tree: Tree) -> HugePages | None:
         size_bytes=number(tree, f"{_THP}/hpage_pmd_size"),
         shrink_underused=flag(tree, f"{_THP}/shrink_underused"),
         sizes=_sizes(tree),
-        khugepaged=_khugepaged(tree, f"{_THP}/khugepaged"),
+        khugepaged=_khugepaged(tree, KHUGEPAGED),
     )
 
 

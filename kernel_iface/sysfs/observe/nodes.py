@@ -11,8 +11,10 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 _NODES = "sys/devices/system/node"
 _TIERS = "sys/devices/virtual/memory_tiering"
 _TIER = "memory_tier"
-_BALANCING = "proc/sys/kernel/numa_balancing"
-_TIERING = 2
+BALANCING = "proc/sys/kernel/numa_balancing"
+DEMOTION = "sys/kernel/mm/numa/demotion_enabled"
+BALANCING_TIERING = 2
+"""The bit of ``numa_balancing`` that brings hot pages back to a faster tier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,60 @@ def nodes(tree: Tree) -> tuple[Node, ...]:
     return tuple(_node(tree, node, online, tiers.get(node)) for node in numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Tiers:
+    """The nodes that have memory, tier by tier, the fastest first."""
+
+    levels: tuple[tuple[Node, ...], ...]
+
+    @property
+    def fastest(self) -> tuple[int, ...]:
+        """Numbers of the nodes of the fastest tier."""
+        return tuple(node.number for node in self.levels[0]) if self.levels else ()
+
+    @property
+    def slower(self) -> tuple[int, ...]:
+        """Numbers of all other nodes; none on a host with one tier."""
+        return tuple(node.number for level in self.levels[1:] for node in level)
+
+    def promotes_to(self, node: int) -> int | None:
+        """Return the nearest node of the next faster tier; None of the fastest."""
+        return self._nearest(node, -1)
+
+    def demotes_to(self, node: int) -> int | None:
+        """Return the nearest node of the next slower tier; None of the slowest."""
+        return self._nearest(node, 1)
+
+    def _nearest(self, number: int, step: int) -> int | None:
+        for place, level in enumerate(self.levels):
+            for node in level:
+                if node.number == number and 0 <= place + step < len(self.levels):
+                    others = self.levels[place + step]
+                    return min(others, key=lambda other: _distance(node, other)).number
+        return None
+
+
+def tiers(tree: Tree) -> Tiers:
+    """Return the nodes by their tiers; one that the kernel has put in none is taken as fast.
+
+    Raises:
+        KernelFileError: one of the files does not hold what it should.
+    """
+    found = nodes(tree)
+    ranks = [node.tier for node in found if node.tier is not None]
+    by_rank: dict[int, list[Node]] = {}
+    for node in found:
+        rank = min(ranks, default=0) if node.tier is None else node.tier
+        by_rank.setdefault(rank, []).append(node)
+    return Tiers(tuple(tuple(by_rank[rank]) for rank in sorted(by_rank)))
+
+
 def tiering(tree: Tree) -> Tiering:
     """Return what the kernel does between tiers; raises ``KernelFileError``."""
-    balancing = number(tree, _BALANCING)
+    balancing = number(tree, BALANCING)
     return Tiering(
-        demotion=flag(tree, "sys/kernel/mm/numa/demotion_enabled"),
-        promotion=None if balancing is None else bool(balancing & _TIERING),
+        demotion=flag(tree, DEMOTION),
+        promotion=None if balancing is None else bool(balancing & BALANCING_TIERING),
     )
 
 
@@ -86,6 +136,12 @@ def _node(tree: Tree, node: int, online: tuple[int, ...], tier: int | None) -> N
         read_latency_ns=number(tree, f"{initiators}/read_latency"),
         read_bandwidth_mbps=number(tree, f"{initiators}/read_bandwidth"),
     )
+
+
+def _distance(node: Node, other: Node) -> tuple[int, int]:
+    """How far another node is, and its number where several are as far."""
+    unknown = max(node.distances.values(), default=0) + 1
+    return node.distances.get(other.number, unknown), other.number
 
 
 def _distances(tree: Tree, path: str, online: tuple[int, ...]) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""What the guests measured becomes figures; which physical ranges are a node's."""
+"""What the guests measured becomes figures."""
 
 import json
 from pathlib import Path
@@ -7,9 +7,6 @@ import pytest
 
 from damon_tuner.benchmarks.kernel.actions import Tried
 from damon_tuner.benchmarks.kernel.run import BOOTS, read_figures
-from damon_tuner.benchmarks.kernel.tiering import node_ranges
-from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
-from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 
 @pytest.mark.parametrize(
@@ -42,19 +39,3 @@ def test_results_become_figures(tmp_path: Path) -> None:
     assert figures["kernel.sysfs.files"].more["of"] == 93
     # nothing was seen offline, so that nothing was brought back
     assert figures["kernel.blocks.restored"].value == 0.0
-
-
-def test_a_node_has_the_ranges_of_its_blocks(tmp_path: Path) -> None:
-    _write(tmp_path, "sys/devices/system/memory/block_size_bytes", "1000000\n")
-    for node, numbers in ((0, (0, 2)), (1, (1, 3))):
-        for number in numbers:
-            _write(tmp_path, f"sys/devices/system/node/node{node}/memory{number}/state", "online")
-    _write(tmp_path, "proc/iomem", "00001000-02ffffff : System RAM\n03800000-03ffffff : x\n")
-    tree = Tree(LocalKernel(tmp_path))
-    assert node_ranges(tree, 0) == ((0x1000, 0x1000000), (0x2000000, 0x3000000))
-    assert node_ranges(tree, 1) == ((0x1000000, 0x2000000),)
-
-
-def _write(root: Path, path: str, text: str) -> None:
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_text(text)

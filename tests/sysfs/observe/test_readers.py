@@ -11,7 +11,14 @@ from damon_tuner.kernel_iface.sysfs.observe.clocks import clocks
 from damon_tuner.kernel_iface.sysfs.observe.counters import counters
 from damon_tuner.kernel_iface.sysfs.observe.huge_pages import huge_pages
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory
-from damon_tuner.kernel_iface.sysfs.observe.nodes import Tiering, nodes, tiering
+from damon_tuner.kernel_iface.sysfs.observe.nodes import Tiering, nodes, tiering, tiers
+from damon_tuner.kernel_iface.sysfs.observe.physical import node_ranges
+from damon_tuner.kernel_iface.sysfs.observe.placement import (
+    group_by_node,
+    group_huge_bytes,
+    processes_by_node,
+    processes_huge_bytes,
+)
 from damon_tuner.kernel_iface.sysfs.observe.pressure import (
     Pressure,
     pressure_some_us,
@@ -19,6 +26,7 @@ from damon_tuner.kernel_iface.sysfs.observe.pressure import (
 )
 from damon_tuner.kernel_iface.sysfs.observe.process import process_memory
 from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices, zram_devices, zswap
+from damon_tuner.kernel_iface.sysfs.observe.zones import high_watermark_bytes
 
 MEMINFO = "MemTotal: 100 kB\nMemFree: 40 kB\nSwapTotal: 30 kB\nSwapFree: 10 kB\n"
 
@@ -155,6 +163,92 @@ def test_nodes_and_their_tiers(tree, put):
     assert tiering(tree) == Tiering(demotion=True, promotion=False)
     put({"proc/sys/kernel/numa_balancing": "3\n"})
     assert tiering(tree).promotion is True
+
+
+def test_tiers_are_in_order_and_pages_move_to_the_nearest_node(tree, put):
+    folder = "sys/devices/system/node"
+    tier = "sys/devices/virtual/memory_tiering/memory_tier"
+    put(
+        {
+            **node_files(0, "0", "10 20 17 40"),
+            **node_files(1, "1", "20 10 40 17"),
+            **node_files(2, "", "17 40 10 50"),
+            **node_files(3, "", "40 17 50 10"),
+            f"{folder}/online": "0-3\n",
+            f"{folder}/has_memory": "0-3\n",
+            f"{tier}12/nodelist": "2-3\n",
+            f"{tier}4/nodelist": "1\n",  # node 0 is in none, as it is on some kernels
+        }
+    )
+    found = tiers(tree)
+    assert (found.fastest, found.slower) == ((0, 1), (2, 3))
+    assert [found.demotes_to(node) for node in range(4)] == [2, 3, None, None]
+    assert [found.promotes_to(node) for node in range(4)] == [None, None, 0, 1]
+
+
+def test_a_host_without_tiers_moves_nothing(tree, put):
+    folder = "sys/devices/system/node"
+    put(
+        {
+            **node_files(0, "0", "10 20"),
+            **node_files(1, "1", "20 10"),
+            f"{folder}/has_memory": "0-1\n",
+        }
+    )
+    assert (tiers(tree).fastest, tiers(tree).slower) == ((0, 1), ())
+    assert tiers(tree).demotes_to(0) is None
+
+
+def test_what_reclaim_leaves_free_is_told_by_node(tree, put):
+    assert high_watermark_bytes(tree) == {}
+    put(
+        {
+            "proc/zoneinfo": "Node 0, zone      DMA\n  pages free     3840\n        min      67\n"
+            "        high     101\n  pagesets\n    cpu: 0\n              high:  300\n"
+            "Node 0, zone   Normal\n        high     400\n"
+            "Node 1, zone  Movable\n        high     7\n"
+        }
+    )
+    assert high_watermark_bytes(tree) == {0: 501 * 4096, 1: 7 * 4096}
+
+
+def test_a_node_has_the_ranges_of_its_online_blocks(tree, put):
+    assert node_ranges(tree, 0) == ()
+    put(
+        {
+            "sys/devices/system/memory/block_size_bytes": "1000000\n",
+            "proc/iomem": "00001000-04ffffff : System RAM\n06000000-06ffffff : x\n",
+            **{
+                f"sys/devices/system/node/node{node}/memory{number}/state": "\n"
+                for node, number in ((0, 0), (1, 1), (0, 2), (0, 3), (0, 4))
+            },
+            **{
+                f"sys/devices/system/memory/memory{number}/state": f"{state}\n"
+                for number, state in enumerate(["online", "online", "online", "online", "offline"])
+            },
+        }
+    )
+    assert node_ranges(tree, 0) == ((0x1000, 0x1000000), (0x2000000, 0x4000000))
+    assert node_ranges(tree, 1) == ((0x1000000, 0x2000000),)
+
+
+def test_where_memory_of_a_group_and_of_processes_is(tree, put):
+    assert group_by_node(tree, "sys/fs/cgroup/db") is None
+    assert group_huge_bytes(tree, "sys/fs/cgroup/db") is None
+    assert processes_by_node(tree, [1]) == {}
+    assert processes_huge_bytes(tree, [1]) == 0
+    put(
+        {
+            "sys/fs/cgroup/db/memory.numa_stat": "anon N0=8192 N1=4096\nfile N0=40960\n"
+            "file_mapped N0=4096 N1=0\nanon_thp N0=2097152 N1=0\n",
+            "sys/fs/cgroup/db/memory.stat": "anon 1\nanon_thp 2097152\n",
+            "proc/7/numa_maps": "7f00 default anon=3 dirty=3 N0=1 N1=2 kernelpagesize_kB=4\n"
+            "7f10 default file=/dev/hugepages/N9=9 huge N1=1 kernelpagesize_kB=2048\n",
+        }
+    )
+    assert group_by_node(tree, "sys/fs/cgroup/db") == {0: 12288, 1: 4096}
+    assert group_huge_bytes(tree, "sys/fs/cgroup/db") == 2 << 20
+    assert processes_by_node(tree, [7, 8]) == {0: 4096, 1: 8192 + (2 << 20)}
 
 
 STAT = "anon 303104\nfile 4096\nanon_thp 2097152\nworkingset_refault_file 7\nthp_fault_alloc 1\n"
