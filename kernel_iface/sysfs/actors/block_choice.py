@@ -36,13 +36,20 @@ class BlockChoice:
 
         Raises what ``Tree`` raises.
         """
-        if self._listed_us is None or now_us >= self._listed_us + _LIST_HOLDS_US:
-            self._listed = tuple(b for b in memory_blocks(self._tree) if b.movable)
-            self._listed_us = now_us
-        numbers = [block for block in self._listed if allowed(block.number)]
+        numbers = [block for block in self.movable(now_us) if allowed(block.number)]
         now = (memory_block(self._tree, b.number, b.size_bytes) for b in self._turn(numbers))
         movable = [block for block in now if block is not None and block.movable]
         return min(movable, key=self._rank, default=None)
+
+    def movable(self, now_us: int) -> tuple[MemoryBlock, ...]:
+        """Return the blocks that were movable when they were last listed, minutes ago at most.
+
+        Raises what ``Tree`` raises.
+        """
+        if self._listed_us is None or now_us >= self._listed_us + _LIST_HOLDS_US:
+            self._listed = tuple(b for b in memory_blocks(self._tree) if b.movable)
+            self._listed_us = now_us
+        return self._listed
 
     def _turn(self, blocks: list[MemoryBlock]) -> list[MemoryBlock]:
         if len(blocks) <= _NR_LOOKED_INTO:

@@ -10,6 +10,7 @@ from damon_tuner.kernel_iface.host import U64_MAX
 from damon_tuner.kernel_iface.sysfs.actors.actor import ActorStats
 from damon_tuner.kernel_iface.sysfs.actors.back_off import BackOff
 from damon_tuner.kernel_iface.sysfs.actors.block_choice import BlockChoice
+from damon_tuner.kernel_iface.sysfs.actors.filling import Filling
 from damon_tuner.kernel_iface.sysfs.actors.pace import Allowance, Pace
 from damon_tuner.kernel_iface.sysfs.actors.strain import Strain
 from damon_tuner.kernel_iface.sysfs.actors.tally import Tally
@@ -62,6 +63,8 @@ class BlocksRequest:
     """In blocks that are tried; blocks that come back are not limited."""
     timeout_s: float = 30.0
     """How long one block may take to become empty."""
+    ahead_s: float = 0.0
+    """Memory that is filling up counts as free as it will be in so many seconds."""
 
     def __post_init__(self) -> None:
         """Refuse what makes no sense (``ValueError``)."""
@@ -69,6 +72,8 @@ class BlocksRequest:
             raise ValueError("bytes of memory blocks cannot be negative")
         if self.timeout_s <= 0:
             raise ValueError("a memory block needs a time limit above 0 s")
+        if self.ahead_s < 0:
+            raise ValueError("blocks come back ahead by 0 s or more")
 
     @property
     def key(self) -> str:
@@ -88,6 +93,7 @@ class MemoryBlocks:
         self._allowance = Allowance()
         self._tally = Tally()
         self._choice = BlockChoice(tree)
+        self._filling = Filling(tree)
         self._offline: list[MemoryBlock] = []
         self._leaving: tuple[MemoryBlock, SlowWrite] | None = None
 
@@ -100,6 +106,22 @@ class MemoryBlocks:
     def offline_bytes(self) -> int:
         """What is offline now because of this actor."""
         return sum(block.size_bytes for block in self._offline)
+
+    @property
+    def filling_bytes_per_s(self) -> float:
+        """How fast memory filled up lately; 0 where it does not."""
+        return self._filling.bytes_per_s
+
+    def offlinable_bytes(self, now_us: int) -> int:
+        """What else could go offline: movable, and has not just refused. Raises as ``Tree``."""
+        taken = {block.number for block in self._offline}
+        if self._leaving is not None:
+            taken.add(self._leaving[0].number)
+        return sum(
+            block.size_bytes
+            for block in self._choice.movable(now_us)
+            if block.number not in taken and not self._back_off.rests(block.number, now_us)
+        )
 
     @property
     def nr_failures(self) -> dict[int, int]:
@@ -130,8 +152,12 @@ class MemoryBlocks:
         """See to the block that is leaving; or bring blocks back; or begin to take one."""
         calm = self._strain.calm(self._request.psi_some_permille, now_us)
         try:
+            self._filling.look(now_us)
             if self._leaving is not None:
                 self._see_off(*self._leaving, calm, now_us)
+                # Those that are needed back do not wait for the next look.
+                if self._leaving is None:
+                    self._return_those_needed()
             else:
                 self._follow(calm, now_us)
         except TunerError as error:
@@ -158,7 +184,11 @@ class MemoryBlocks:
         return min(self._request.offline_bytes, self._request.ceiling_bytes)
 
     def _too_little_free(self) -> bool:
-        return memory(self._tree).free_bytes < self._request.floor_free_bytes
+        return self._free_soon_bytes() < self._request.floor_free_bytes
+
+    def _free_soon_bytes(self) -> float:
+        coming_bytes = self._filling.bytes_per_s * self._request.ahead_s
+        return memory(self._tree).free_bytes - coming_bytes
 
     def _see_off(self, block: MemoryBlock, write: SlowWrite, calm: bool, now_us: int) -> None:
         welcome = self.offline_bytes + block.size_bytes <= self._wanted_bytes
@@ -201,21 +231,24 @@ class MemoryBlocks:
         )
 
     def _follow(self, calm: bool, now_us: int) -> None:
-        self._forget_what_others_brought_back()
-        while self._offline and (
-            self.offline_bytes > self._wanted_bytes or self._too_little_free()
-        ):
-            self._bring_back(self._offline[-1])
+        self._return_those_needed()
         size_bytes = block_size_bytes(self._tree) or U64_MAX
         nr_missing = (self._wanted_bytes - self.offline_bytes) // size_bytes
         if nr_missing <= 0:
             return
         # One block more than the floor: what goes now must not have to come back at once.
         least_bytes = self._request.floor_free_bytes + 2 * size_bytes
-        if not calm or memory(self._tree).free_bytes < least_bytes:
+        if not calm or self._free_soon_bytes() < least_bytes:
             self._tally.held_back()
         elif self._allowance.left(self._request.pace, nr_missing, now_us):
             self._take_one(now_us)
+
+    def _return_those_needed(self) -> None:
+        self._forget_what_others_brought_back()
+        while self._offline and (
+            self.offline_bytes > self._wanted_bytes or self._too_little_free()
+        ):
+            self._bring_back(self._offline[-1])
 
     def _take_one(self, now_us: int) -> None:
         block = self._choice.next(lambda number: not self._back_off.rests(number, now_us), now_us)

@@ -67,6 +67,7 @@ class MemoryKernel(FakeKernel):
         self.used = dict.fromkeys(range(8), 0.0)
         self.shows_page_flags = True
         self.free_bytes = 1 << 40
+        self.total_bytes = 1 << 41
         self.slow_results: dict[str, int | None] = {}
         self.stubborn = False
         self.unwritable: dict[str, int] = {}
@@ -105,9 +106,9 @@ class MemoryKernel(FakeKernel):
 
     def read(self, path: str) -> str:
         if path == "proc/meminfo":
-            kib = self.free_bytes >> 10
-            free = f"MemTotal: 1 kB\nMemFree: {kib} kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
-            self.files[path] = free
+            total, free = self.total_bytes >> 10, self.free_bytes >> 10
+            lines = (f"MemTotal: {total} kB", f"MemFree: {free} kB")
+            self.files[path] = "\n".join((*lines, "SwapTotal: 0 kB", "SwapFree: 0 kB"))
         return super().read(path)
 
     def read_at(self, path: str, offset_bytes: int, size_bytes: int) -> bytes:
@@ -157,6 +158,7 @@ class MemoryKernel(FakeKernel):
         zones = {"offline": "Normal Movable", "online_movable": "Movable", "online": "Normal"}
         self.files[path.replace("/state", "/valid_zones")] = zones[text]
         self.free_bytes += BLOCK_BYTES if online else -BLOCK_BYTES
+        self.total_bytes += BLOCK_BYTES if online else -BLOCK_BYTES
 
 
 def state(number: int) -> str:

@@ -169,6 +169,34 @@ def test_blocks_come_back_at_once_when_memory_runs_low(
     assert len(offline(kernel)) == 3 and kernel.free_bytes >= BLOCK_BYTES
 
 
+def test_blocks_come_back_ahead_of_who_fills_memory(
+    kernel: MemoryKernel, blocks: MemoryBlocks, run: Run
+) -> None:
+    blocks.apply(replace(ALL, floor_free_bytes=BLOCK_BYTES, ahead_s=5.0))
+    kernel.free_bytes = 6 * BLOCK_BYTES
+    run(blocks)
+    assert kernel.free_bytes == 2 * BLOCK_BYTES
+    for _ in range(3):  # in 5 s less than a block would be left
+        kernel.free_bytes -= BLOCK_BYTES // 4
+        blocks.advance(kernel.clock_us)
+        kernel.clock_us += 1_000_000
+    assert blocks.filling_bytes_per_s == BLOCK_BYTES // 4
+    assert kernel.free_bytes == 2.25 * BLOCK_BYTES
+    kernel.clock_us += 60_000_000
+    blocks.advance(kernel.clock_us)
+    assert blocks.filling_bytes_per_s < 1.0
+
+
+def test_what_could_still_go_is_told(kernel: MemoryKernel, blocks: MemoryBlocks, run: Run) -> None:
+    blocks.apply(ALL)
+    assert blocks.offlinable_bytes(kernel.clock_us) == 4 * BLOCK_BYTES
+    kernel.slow_results[state(7)] = errno.EINVAL
+    blocks.apply(replace(ALL, offline_bytes=BLOCK_BYTES))
+    run(blocks)
+    assert blocks.offline_bytes == BLOCK_BYTES
+    assert blocks.offlinable_bytes(kernel.clock_us) == 2 * BLOCK_BYTES
+
+
 @pytest.mark.parametrize("low", ["pressure", "free", "request"])
 def test_a_block_that_is_leaving_is_called_back(
     kernel: MemoryKernel, blocks: MemoryBlocks, ledger: Ledger, run: Run, low: str
@@ -319,7 +347,13 @@ def test_a_host_that_cannot_is_refused(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"offline_bytes": -1}, {"floor_free_bytes": -1}, {"ceiling_bytes": -1}, {"timeout_s": 0}],
+    [
+        {"offline_bytes": -1},
+        {"floor_free_bytes": -1},
+        {"ceiling_bytes": -1},
+        {"timeout_s": 0},
+        {"ahead_s": -1},
+    ],
 )
 def test_senseless_requests_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError):
