@@ -98,10 +98,10 @@ class Ledger:
         claimed = claim(self._tree)
         self._note(replace(claimed, frame=ANY_FRAME) if in_change else claimed)
 
-    def put_back(self, path: str) -> None:
-        """Put one file back; raises what ``restore`` raises."""
-        entry = self._written.entries.get(path)
-        _complain(self._put_back([] if entry is None else [entry]))
+    def put_back(self, *paths: str) -> None:
+        """Put some files back, in this order; raises what ``restore`` raises."""
+        entries = (self._written.entries.get(path) for path in paths)
+        _complain(self._put_back([entry for entry in entries if entry is not None]))
 
     def restore(self) -> None:
         """Put everything back; may be called again, and then tries what failed before.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Literal, Protocol
 
@@ -12,6 +13,7 @@ from damon_tuner.kernel_iface.host import (
     Action,
     Context,
     Intervals,
+    KdamondSpec,
     Region,
     Scheme,
 )
@@ -125,6 +127,18 @@ class TracedRegions:
         oldest_ns = (self._kernel.now_us() - patience_us) * _NS_PER_US
         self._newest = tuple(e for e in read or self._newest if e.time_ns >= oldest_ns)
         return self._newest
+
+
+def observer_dropped(before: KdamondSpec, wanted: KdamondSpec) -> KdamondSpec | None:
+    """Return what to change to on the way from ``before`` to ``wanted``, if anything.
+
+    The kernel matches schemes by index, and would hand the observer's statistics to the scheme
+    that takes its place: it has to drop the observer first.
+    """
+    is_observed = before.schemes[-1:] == wanted.schemes[-1:] == (OBSERVER,)
+    if not is_observed or len(wanted.schemes) <= len(before.schemes):
+        return None
+    return replace(wanted, schemes=wanted.schemes[: len(before.schemes) - 1])
 
 
 def region_source(

@@ -126,6 +126,11 @@ class Session:
         return self._damon
 
     @property
+    def ledger(self) -> Ledger:
+        """What remembers changes, and puts them back at ``close``."""
+        return self._ledger
+
+    @property
     def is_open(self) -> bool:
         """Whether DAMON is taken."""
         return self._damon is not None

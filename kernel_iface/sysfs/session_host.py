@@ -9,6 +9,7 @@ from dataclasses import replace
 from damon_tuner.errors import KernelRejectedError, TargetGoneError, TunerError
 from damon_tuner.kernel_iface.host import (
     Context,
+    Intervals,
     KdamondSpec,
     Operations,
     Scheme,
@@ -20,7 +21,11 @@ from damon_tuner.kernel_iface.sysfs.lease import LEASE_FILE, Lease
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
 from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
 from damon_tuner.kernel_iface.sysfs.observe.pressure import pressure_some_us
-from damon_tuner.kernel_iface.sysfs.region_source import OBSERVER, FileRegions, RegionSource
+from damon_tuner.kernel_iface.sysfs.region_source import (
+    FileRegions,
+    RegionSource,
+    observer_dropped,
+)
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessGroup, Tenant
 
@@ -180,6 +185,11 @@ class SessionHost:
         """The processes that are monitored."""
         return self._tenant.pids
 
+    @property
+    def intervals(self) -> Intervals:
+        """The monitoring intervals in force, as last seen."""
+        return self._intervals
+
     def stop(self) -> None:
         """Stop monitoring; may be called again, and then tries what failed before.
 
@@ -219,13 +229,10 @@ class SessionHost:
             self._source.with_observer(schemes),
             before.refresh_ms,
         )
-        is_observed = wanted.schemes != schemes and before.schemes[-1:] == (OBSERVER,)
-        if len(wanted.schemes) <= len(before.schemes) or not is_observed:
+        without = observer_dropped(before, wanted)
+        if without is None:
             damon.apply_one(slot, wanted, is_urgent=is_urgent)
             return
-        # The kernel matches schemes by index, and would hand the observer's statistics to the
-        # scheme that takes its place: let it drop the observer first.
-        without = replace(wanted, schemes=wanted.schemes[: len(before.schemes) - 1])
         damon.apply_one(slot, without)
         try:
             damon.apply_one(slot, wanted)
