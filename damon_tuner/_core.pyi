@@ -260,6 +260,33 @@ class History:
     @property
     def nr_steps(self) -> int: ...
 
+class Attributes:
+    """How the chunks of a history are used over time; ``nr_steps`` is how many snapshots it has.
+
+    It keeps a history of its own.
+    """
+
+    def update(self, snapshot: object, /, *, acted_age: int = 4294967295) -> None:
+        """Take in a ``host.Snapshot``.
+
+        ``acted_age`` is the least age, in aggregations, at which a scheme that runs acts: from
+        there on ages tell nothing, because acting makes them begin anew.
+        """
+
+    def chunks(self) -> tuple[tuple[int, int, float, float, _Pattern, float, int, int], ...]:
+        """Of each chunk: start, end, monitored bytes, heat, pattern, reuse, group, direction.
+
+        The heat is the mean share of samples with an access; the reuse in seconds, 0 for steady
+        and -1 for not known; the group 0 for none; the direction of a sequential chunk 1 or -1.
+        """
+
+    def features(self) -> dict[str, float]:
+        """All chunks together, by name, each within [-1, 1]."""
+
+    @property
+    def nr_steps(self) -> int: ...
+
+_Pattern = Literal["idle", "steady", "sequential", "irregular"]
 _Region = (
     tuple[int, int, int, int, int]
     | tuple[int, int, int, int, int, int]

@@ -86,6 +86,6 @@ void heap_dealloc(PyObject *self);
 extern PyMethodDef calibrate_methods[], groups_methods[];
 
 extern PyType_Spec Spec_spec, Batch_spec, Decider_spec, Network_spec, Monitor_spec;
-extern PyType_Spec History_spec;
+extern PyType_Spec History_spec, Attributes_spec;
 
 #endif

@@ -214,6 +214,7 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_type(module, &Network_spec, "Network", NULL) ||
 	    add_type(module, &Monitor_spec, "Monitor", NULL) ||
 	    add_type(module, &History_spec, "History", NULL) ||
+	    add_type(module, &Attributes_spec, "Attributes", NULL) ||
 	    PyModule_AddFunctions(module, calibrate_methods) ||
 	    PyModule_AddFunctions(module, groups_methods) ||
 	    add_constant(module, "KNOB_GROUPS", names_to_py(knob_group_names, NR_KNOB_GROUPS)) ||
