@@ -31,6 +31,10 @@ def measure(
         from damon_tuner.benchmarks.field import field_figures
 
         return field_figures(threads)
+    if group == "attributes":
+        from damon_tuner.benchmarks.attributes.compare import attribute_figures
+
+        return attribute_figures()
     if group == "faults":
         from damon_tuner.benchmarks.faults import fault_figures
 

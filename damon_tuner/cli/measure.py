@@ -18,7 +18,18 @@ from damon_tuner.cli.options import (
 )
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
 
-GROUPS = ("sim", "env", "score", "kernel", "calibrate", "field", "fidelity", "faults", "daemon")
+GROUPS = (
+    "sim",
+    "env",
+    "score",
+    "kernel",
+    "calibrate",
+    "field",
+    "fidelity",
+    "faults",
+    "daemon",
+    "attributes",
+)
 
 
 def add_commands(commands: Commands) -> None:

@@ -118,5 +118,16 @@ class SimHost:
         """Tiers, memory blocks and energy: what a host shows beside DAMON."""
         return self._batch.machine(0)
 
+    def nr_blocks(self) -> int:
+        """How many equal blocks the load's memory is followed in."""
+        return len(self._batch.load(0))
+
+    def read_load(self, rates: _core.Buffer, touched: _core.Buffer) -> None:
+        """What only the simulator knows: each block's true rate and touched share.
+
+        Both receive a float32 for each block: accesses a second of each page, and a share.
+        """
+        self._batch.read_load(0, rates, touched)
+
     def stop(self) -> None:
         """Nothing outside the simulator was changed."""

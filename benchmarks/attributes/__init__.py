@@ -1,0 +1,1 @@
+"""How well attributes that are derived from DAMON agree with what the simulated load does."""
