@@ -14,6 +14,7 @@ Buffer: TypeAlias = Any
 
 KNOB_GROUPS: tuple[str, ...]
 TRUTH_NAMES: tuple[str, ...]
+FORECAST_HORIZONS_S: tuple[float, ...]
 MIN_CPU_SHARE: float
 """A tenant that uses less of a CPU than this cannot be slowed down measurably."""
 
@@ -287,6 +288,40 @@ class Attributes:
     def nr_steps(self) -> int: ...
 
 _Pattern = Literal["idle", "steady", "sequential", "irregular"]
+
+class Forecast:
+    """What a tenant will use: how much of its memory, how hot, and which addresses."""
+
+    def update(self, history: History, snapshot: object, /) -> None:
+        """Take in a ``host.Snapshot`` that ``history`` has just taken in."""
+
+    def now(self) -> dict[str, float]:
+        """Shares of the monitored bytes in the last snapshot.
+
+        ``working_set`` was accessed since the one before; ``idle``, ``rare`` (an access in at most
+        10 % of the samples), ``warm`` (50 %) and ``hot`` are all of it in the last aggregation.
+        """
+
+    def ahead(self) -> tuple[dict[str, float], ...]:
+        """The same shares, forecast for each of ``FORECAST_HORIZONS_S``."""
+
+    def needed(
+        self, history: History, horizon_s: float, most: int = 128, /
+    ) -> tuple[tuple[int, int], ...]:
+        """Addresses (start, end) that are not in use now and will be within ``horizon_s``.
+
+        At most ``most`` ranges, largest evidence first: what was accessed at the same time of
+        earlier periods. Empty where no period is seen.
+        """
+
+    @property
+    def period_s(self) -> float:
+        """After how long the use of addresses repeats, 0 where it does not."""
+
+    @property
+    def strength(self) -> float:
+        """From 0 (no period) to 1 (each period is like the last)."""
+
 _Region = (
     tuple[int, int, int, int, int]
     | tuple[int, int, int, int, int, int]

@@ -77,6 +77,7 @@ int attr_memcg(PyObject *object, const char *name, uint32_t *memcg);
 
 struct module_state {
 	PyObject *spec_type;
+	PyObject *history_type;
 };
 
 struct module_state *state_of(PyObject *self);
@@ -86,6 +87,6 @@ void heap_dealloc(PyObject *self);
 extern PyMethodDef calibrate_methods[], groups_methods[];
 
 extern PyType_Spec Spec_spec, Batch_spec, Decider_spec, Network_spec, Monitor_spec;
-extern PyType_Spec History_spec, Attributes_spec;
+extern PyType_Spec History_spec, Forecast_spec, Attributes_spec;
 
 #endif

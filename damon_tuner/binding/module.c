@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "binomial.h"
 #include "feedback.h"
+#include "forecast.h"
 #include "score.h"
 
 static struct PyModuleDef core_module;
@@ -165,6 +166,19 @@ static PyObject *names_to_py(const char *const *names, size_t nr)
 	return tuple;
 }
 
+static PyObject *doubles_to_py(const double *values, size_t nr)
+{
+	PyObject *tuple = PyTuple_New((Py_ssize_t)nr);
+
+	for (size_t i = 0; tuple && i < nr; i++) {
+		PyObject *value = PyFloat_FromDouble(values[i]);
+
+		if (!value || PyTuple_SetItem(tuple, (Py_ssize_t)i, value))
+			Py_CLEAR(tuple);
+	}
+	return tuple;
+}
+
 /* The fields of struct truth, in order. */
 static const char *const truth_names[NR_TRUTH] = {
 	"time_us", "cost_byte_s", "cost_unmanaged_byte_s", "resident_byte_s", "touched_byte_s",
@@ -213,12 +227,15 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_type(module, &Decider_spec, "Decider", NULL) ||
 	    add_type(module, &Network_spec, "Network", NULL) ||
 	    add_type(module, &Monitor_spec, "Monitor", NULL) ||
-	    add_type(module, &History_spec, "History", NULL) ||
+	    add_type(module, &History_spec, "History", &state->history_type) ||
+	    add_type(module, &Forecast_spec, "Forecast", NULL) ||
 	    add_type(module, &Attributes_spec, "Attributes", NULL) ||
 	    PyModule_AddFunctions(module, calibrate_methods) ||
 	    PyModule_AddFunctions(module, groups_methods) ||
 	    add_constant(module, "KNOB_GROUPS", names_to_py(knob_group_names, NR_KNOB_GROUPS)) ||
 	    add_constant(module, "TRUTH_NAMES", names_to_py(truth_names, NR_TRUTH)) ||
+	    add_constant(module, "FORECAST_HORIZONS_S",
+			 doubles_to_py(forecast_horizon_s, NR_FORECAST_HORIZONS)) ||
 	    add_constant(module, "MIN_CPU_SHARE", PyFloat_FromDouble(MIN_CPU_SHARE)) ||
 	    add_constant(module, "FAMILIES", families_to_py()) ||
 	    add_constant(module, "RECORDED",

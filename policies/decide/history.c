@@ -47,6 +47,25 @@ uint64_t history_step_us(const struct history *h, size_t back)
 	return history_time_us(h, back) - history_time_us(h, back + 1);
 }
 
+size_t history_back_at(const struct history *h, uint64_t time_us)
+{
+	const size_t depth = history_depth(h);
+	size_t low = 0, high = depth;
+
+	if (!depth || time_us > history_time_us(h, 0))
+		return depth;
+	while (high - low > 1) {
+		const size_t middle = low + (high - low) / 2;
+
+		if (history_time_us(h, middle) >= time_us)
+			low = middle;
+		else
+			high = middle;
+	}
+	/* how far the oldest step reached is not known */
+	return high == depth && time_us < history_time_us(h, low) ? depth : low;
+}
+
 uint64_t history_chunk_start(const struct history *h, size_t chunk)
 {
 	return h->chunk[chunk] << h->shift;

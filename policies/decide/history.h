@@ -55,6 +55,11 @@ const uint8_t *history_row(const struct history *history, size_t back);
 /* When a step was observed, and how long it was: 0 for the oldest, where that is not known. */
 uint64_t history_time_us(const struct history *history, size_t back);
 uint64_t history_step_us(const struct history *history, size_t back);
+/*
+ * The step, counted back from the newest, in which @time_us was: after the step before it and not
+ * after itself.  history_depth() for what is too old or has not been yet.
+ */
+size_t history_back_at(const struct history *history, uint64_t time_us);
 uint64_t history_chunk_start(const struct history *history, size_t chunk);
 /* Exclusive; the last chunk of all addresses ends at UINT64_MAX. */
 uint64_t history_chunk_end(const struct history *history, size_t chunk);
