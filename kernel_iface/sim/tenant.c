@@ -120,13 +120,29 @@ void tenant_destroy(struct tenant *t)
 	memory_destroy(&t->memory);
 }
 
-/* A slower clock has less bandwidth to give, so that requests wait for one another. */
-static double clock_penalty(double memory_bound, double clock_cap)
+/* How much longer requests take on a bus that is busy for the share @load of the time. */
+static double queueing(double load)
 {
-	const double load = BUS_SHARE * memory_bound;
-	const double capped = fmin(load / clock_cap, BUS_SHARE_MAX);
+	return 1.0 / (1.0 - fmin(load, BUS_SHARE_MAX));
+}
 
-	return (1.0 - load) / (1.0 - capped) - 1.0;
+/*
+ * How much longer accesses take, of which the share @slow is to slow memory, than where all are to
+ * fast memory at its full clock.  A slower clock has less bandwidth to give, so that requests wait
+ * for one another; each tier has a bus of its own, so that they wait less where both serve some.
+ */
+static double access_penalty(const struct machine *m, double memory_bound, double slow)
+{
+	const double *profile = m->profile;
+	const double load = BUS_SHARE * memory_bound;
+	const double fast_time = (1.0 - slow) * queueing(load * (1.0 - slow) / m->power.clock_cap);
+	const double slow_time = slow * (1.0 + machine_slow_penalty(m)) * queueing(load * slow);
+	const double time = (fast_time + slow_time) / queueing(load);
+	/* the slow bus alone takes so long, however many requests are underway */
+	const double least =
+		load * slow * profile[PROFILE_FAST_GBPS] / profile[PROFILE_SLOW_GBPS];
+
+	return fmax(time, least) - 1.0;
 }
 
 /* What rounding left of a sum that went back to 0 is no share. */
@@ -149,9 +165,8 @@ void tenant_pass_time(struct tenant *t, double us)
 	const struct memory *m = &t->memory;
 	const double bound = t->workload.params[WL_MEMORY_BOUND_SHARE];
 	const double busy_us = t->workload.busy_threads * us;
-	double lost = bound * clock_penalty(bound, m->machine->power.clock_cap);
+	double lost = bound * access_penalty(m->machine, bound, share_of_accesses(m, m->slow_hz));
 
-	lost += bound * machine_slow_penalty(m->machine) * share_of_accesses(m, m->slow_hz);
 	lost -= t->workload.params[WL_TLB_SHARE] * share_of_accesses(m, m->huge_hz);
 	t->busy_us += busy_us;
 	t->memory_us += busy_us * lost;

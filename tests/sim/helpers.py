@@ -69,11 +69,13 @@ def steady_spec(
     hot_rate_hz: float,
     background_rate_hz: float,
     profile: Mapping[str, float] | None = None,
+    **workload: float,
 ) -> _core.Spec:
     """A load that never changes: a hot part at the start of memory, the rest in the background."""
     return fixed_spec(
         "diurnal",
         {
+            **workload,
             "low_share": hot_share,
             "high_share": hot_share,
             "hot_rate_hz": hot_rate_hz,

@@ -82,6 +82,15 @@ def test_slow_memory_costs_the_time_that_loads_wait_for_it() -> None:
     assert truth["slow_byte_s"] == pytest.approx(5.0 * FOOTPRINT_BYTES, rel=1e-6)
 
 
+def penalty(bound: float, slow: float, nodes: dict[str, float] = NODES) -> float:
+    """How much longer accesses take of which a share is to slow memory; each bus queues."""
+    bus = 0.8 * bound
+    slower = nodes["slow_ns"] / nodes["fast_ns"]
+    time = (1 - slow) / (1 - bus * (1 - slow)) + slow * slower / (1 - bus * slow)
+    least = bus * slow * nodes["fast_gbps"] / nodes["slow_gbps"]
+    return max(time * (1 - bus), least) - 1.0
+
+
 def test_only_accesses_to_slow_memory_are_slow() -> None:
     # the hot tenth stays in fast memory
     bench = Bench(
@@ -92,7 +101,32 @@ def test_only_accesses_to_slow_memory_are_slow() -> None:
     bench.batch.set_schemes(0, [])
     bench.step(1.0)
     truth = bench.step(5.0)
-    assert truth["lost_us"] == pytest.approx(truth["busy_us"] * 0.3 * 1.5 / 2, rel=1e-3)
+    wanted = truth["busy_us"] * 0.3 * penalty(0.3, 0.5)
+    assert truth["lost_us"] == pytest.approx(wanted, rel=1e-3)
+
+
+@pytest.mark.parametrize(("bound", "helps"), [(0.2, False), (0.9, True)])
+def test_a_second_bus_helps_who_fills_the_first(bound: float, helps: bool) -> None:
+    near = {**NODES, "slow_ns": 150.0, "slow_gbps": 60.0}
+    spread = Scheme(Action.MIGRATE_HOT, dests=(Dest(0, 8), Dest(1, 2)))
+    bench = Bench(steady_spec(1.0, 90.0, 0.0, near, memory_bound_share=bound), [spread])
+    bench.step(2.0)
+    bench.batch.set_schemes(0, [])
+    bench.step(1.0)
+    truth = bench.step(5.0)
+    wanted = truth["busy_us"] * bound * penalty(bound, 0.2, near)
+    assert truth["lost_us"] == pytest.approx(wanted, rel=1e-3)
+    assert (truth["lost_us"] < 0.0) == helps
+
+
+def test_a_slow_bus_is_never_faster_than_its_bandwidth() -> None:
+    narrow = {**NODES, "slow_gbps": 10.0}
+    bench = Bench(steady_spec(1.0, 20.0, 0.0, narrow), [migrate(1)])
+    bench.step(2.0)
+    bench.batch.set_schemes(0, [])
+    bench.step(1.0)
+    truth = bench.step(5.0)
+    assert truth["lost_us"] == pytest.approx(truth["busy_us"] * 0.3 * (0.24 * 20 - 1), rel=1e-6)
 
 
 def test_memory_in_the_slow_tier_has_its_price() -> None:
