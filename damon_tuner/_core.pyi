@@ -240,8 +240,12 @@ class History:
     what is monitored. ``nr_steps`` is how many snapshots were taken in.
     """
 
-    def update(self, snapshot: object, /) -> None:
-        """Take in a ``host.Snapshot``; one that is older than the last begins anew."""
+    def update(self, snapshot: object, /, *, acted_age: int = 4294967295) -> None:
+        """Take in a ``host.Snapshot``; one that is older than the last begins anew.
+
+        ``acted_age`` is the least age, in aggregations, at which a scheme that runs acts: from
+        there on a young age tells of no access, because acting makes ages begin anew.
+        """
 
     def chunks(self) -> tuple[int, ...]:
         """The first address of each chunk, ascending."""

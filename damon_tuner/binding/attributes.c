@@ -32,7 +32,7 @@ static PyObject *Attributes_update(AttributesObject *self, PyObject *args, PyObj
 					 &acted_age) ||
 	    snapshot_from_py(object, &snapshot))
 		return NULL;
-	history_update(&self->history, &snapshot);
+	history_update(&self->history, &snapshot, acted_age);
 	attributes_update(&self->attributes, &self->history, &snapshot, acted_age);
 	PyMem_Free((void *)snapshot.regions);
 	Py_RETURN_NONE;

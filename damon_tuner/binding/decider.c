@@ -81,9 +81,18 @@ static int Decider_init(DeciderObject *self, PyObject *args, PyObject *kwargs)
 		return -1;
 	if (check_budget(budget) || check_limits(&limits))
 		return -1;
-	decider_init(&self->decider, groups, budget);
+	if (!decider_init(&self->decider, groups, budget)) {
+		PyErr_NoMemory();
+		return -1;
+	}
 	self->decider.guard.limits = limits;
 	return 0;
+}
+
+static void Decider_dealloc(PyObject *self)
+{
+	decider_destroy(&((DeciderObject *)self)->decider);
+	heap_dealloc(self);
 }
 
 static PyObject *Decider_set_budget(DeciderObject *self, PyObject *args)
@@ -230,7 +239,7 @@ static PyGetSetDef Decider_getset[] = {
 };
 static PyType_Slot Decider_slots[] = {
 	{ Py_tp_init, Decider_init },
-	{ Py_tp_dealloc, heap_dealloc },
+	{ Py_tp_dealloc, Decider_dealloc },
 	{ Py_tp_methods, Decider_methods },
 	{ Py_tp_getset, Decider_getset },
 	{ Py_tp_doc, "The decision path of one tenant." },

@@ -19,13 +19,18 @@ static int History_init(HistoryObject *self, PyObject *args, PyObject *kwargs)
 	return 0;
 }
 
-static PyObject *History_update(HistoryObject *self, PyObject *object)
+static PyObject *History_update(HistoryObject *self, PyObject *args, PyObject *kwargs)
 {
+	static char *names[] = { "", "acted_age", NULL };
+	uint32_t acted_age = UINT32_MAX;
 	struct snapshot snapshot;
+	PyObject *object;
 
-	if (snapshot_from_py(object, &snapshot))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O&", names, &object, u32_from_py,
+					 &acted_age) ||
+	    snapshot_from_py(object, &snapshot))
 		return NULL;
-	history_update(&self->history, &snapshot);
+	history_update(&self->history, &snapshot, acted_age);
 	PyMem_Free((void *)snapshot.regions);
 	Py_RETURN_NONE;
 }
@@ -79,7 +84,8 @@ static PyObject *History_nr_steps(HistoryObject *self, void *Py_UNUSED(closure))
 }
 
 static PyMethodDef History_methods[] = {
-	{ "update", (PyCFunction)History_update, METH_O, "Take in a snapshot." },
+	{ "update", (PyCFunction)(void (*)(void))History_update, METH_VARARGS | METH_KEYWORDS,
+	  "Take in a snapshot." },
 	{ "chunks", (PyCFunction)History_chunks, METH_NOARGS, "The first address of each chunk." },
 	{ "times_us", (PyCFunction)History_times_us, METH_NOARGS,
 	  "When each step was observed, the newest first." },

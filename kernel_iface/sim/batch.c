@@ -40,6 +40,8 @@ void batch_destroy(struct batch *b)
 {
 	for (size_t i = 0; b->hosts && i < b->nr_hosts; i++)
 		sim_host_destroy(&b->hosts[i]);
+	for (size_t i = 0; b->deciders && i < b->nr_hosts * b->nr_tenants; i++)
+		decider_destroy(&b->deciders[i]);
 	free(b->hosts);
 	free(b->deciders);
 	memset(b, 0, sizeof(*b));
@@ -71,7 +73,8 @@ bool batch_reset(struct batch *b, size_t i, const struct sim_spec *const *specs,
 		 const double *budgets, uint64_t seed, float *observations)
 {
 	for (size_t t = 0; t < b->nr_tenants; t++)
-		decider_init(&b->deciders[i * b->nr_tenants + t], b->groups, budgets[t]);
+		if (!decider_init(&b->deciders[i * b->nr_tenants + t], b->groups, budgets[t]))
+			return false;
 	return sim_host_reset(&b->hosts[i], specs, b->nr_tenants, &b->sampling, seed) &&
 	       observe_host(b, i, observations);
 }

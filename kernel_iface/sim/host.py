@@ -8,6 +8,7 @@ from typing import Any
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
+    AccessPattern,
     Action,
     MonitoringAttrs,
     Operations,
@@ -19,6 +20,8 @@ from damon_tuner.kernel_iface.host import (
 from damon_tuner.policies.plan import Plan
 
 _FAST, _SLOW = 0, 1
+# matches no region
+_NOTHING = Scheme(Action.STAT, AccessPattern(0, 0, 0, 0, 0, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class SimHost:
         self.apply(plan.schemes)
         if self._watches_nodes and plan.demote is not None:
             self._batch.set_schemes(0, (replace(plan.demote, target_nid=_SLOW),), 1 + _FAST)
-            promote = plan.promote or Scheme(Action.STAT)
+            promote = plan.promote or _NOTHING
             self._batch.set_schemes(0, (replace(promote, target_nid=_FAST),), 1 + _SLOW)
         if plan.spare_bytes is not None:
             self._batch.keep_spare(0, plan.spare_bytes, plan.clock_cap or 1.0)

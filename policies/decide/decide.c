@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decide.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-void decider_init(struct decider *d, unsigned groups, double budget)
+bool decider_init(struct decider *d, unsigned groups, double budget)
 {
+	struct recall *recall = d->recall;
+
 	memset(d, 0, sizeof(*d));
 	d->groups = groups;
 	d->budget = budget;
 	guard_init(&d->guard);
+	if (recall_is_needed(groups) && !recall)
+		recall = malloc(sizeof(*recall));
+	d->recall = recall;
+	if (recall)
+		recall_init(recall);
+	return recall || !recall_is_needed(groups);
+}
+
+void decider_destroy(struct decider *d)
+{
+	free(d->recall);
+	d->recall = NULL;
 }
 
 static void note_input(struct decider *d, const struct snapshot *s)
@@ -34,8 +49,11 @@ void decider_observe(struct decider *d, const struct snapshot *snapshot, unsigne
 		d->knobs = knobs_initial(d->tenant_bytes);
 	}
 	rates_update(&d->rates, snapshot);
+	if (d->recall)
+		recall_update(d->recall, snapshot);
 	d->reasons = guard_watch(&d->guard, &d->rates, d->budget, &d->knobs, tripped);
 	told.hold = guard_hold(&d->guard);
+	told.recall = d->recall;
 	observe(snapshot, &told, d->groups, observation);
 }
 
@@ -45,5 +63,9 @@ void decider_act(struct decider *d, const float *action, struct plan *plan)
 
 	d->reasons |= guard_bound(&d->guard, &d->knobs, &knobs);
 	d->knobs = knobs;
+	if (d->recall && d->groups & GROUP_BIT(GROUP_PREDICTION))
+		recall_plan(d->recall, &d->knobs, &d->input);
 	plan_make(&d->knobs, d->groups, &d->input, plan);
+	if (d->recall)
+		recall_note_plan(d->recall, plan);
 }

@@ -10,7 +10,7 @@
 #include "guard.h"
 #include "knobs.h"
 #include "observe.h"
-#include "plan.h"
+#include "recall.h"
 
 struct decider {
 	unsigned groups;
@@ -21,11 +21,17 @@ struct decider {
 	double budget;
 	double tenant_bytes;
 	struct plan_input input;
+	/* NULL where the groups do not need it */
+	struct recall *recall;
 	unsigned reasons;
 };
 
-/* @groups: those whose knobs the policy sets, at least one that has knobs. */
-void decider_init(struct decider *decider, unsigned groups, double budget);
+/*
+ * @decider is zeroed, or was initialised before; @groups are those whose knobs the policy sets, at
+ * least one that has knobs.  False when memory is out.
+ */
+bool decider_init(struct decider *decider, unsigned groups, double budget);
+void decider_destroy(struct decider *decider);
 /*
  * Take in a snapshot and fill @observation, features_count(groups) floats.  @tripped are the
  * guard's reasons of GUARD_OUTSIDE.

@@ -3,6 +3,11 @@
 
 #include <string.h>
 
+static uint64_t u64_max(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 /* Chunks in ascending order, while they are collected. */
 struct chunk_set {
 	size_t nr;
@@ -221,36 +226,59 @@ static void move_rows(struct history *h, const size_t *first, const size_t *end,
 static void history_lay_out(struct history *h, unsigned shift, const struct chunk_set *set)
 {
 	size_t first[HISTORY_CHUNKS], end[HISTORY_CHUNKS];
-	uint64_t last_hot[HISTORY_CHUNKS] = { 0 };
+	uint64_t last_hot[HISTORY_CHUNKS] = { 0 }, idle_us[HISTORY_CHUNKS] = { 0 };
 
 	if (shift == h->shift && set->nr == h->nr_chunks &&
 	    !memcmp(set->chunk, h->chunk, set->nr * sizeof(*set->chunk)))
 		return;
 	for (size_t i = 0; i < set->nr; i++) {
 		find_own(h, shift, set->chunk[i], &first[i], &end[i]);
-		for (size_t k = first[i]; k < end[i]; k++)
-			if (h->last_hot[k] > last_hot[i])
-				last_hot[i] = h->last_hot[k];
+		for (size_t k = first[i]; k < end[i]; k++) {
+			last_hot[i] = u64_max(last_hot[i], h->last_hot[k]);
+			idle_us[i] = u64_max(idle_us[i], h->idle_us[k]);
+		}
 	}
 	move_rows(h, first, end, set->nr);
 	h->shift = shift;
 	h->nr_chunks = set->nr;
 	memcpy(h->chunk, set->chunk, set->nr * sizeof(*set->chunk));
 	memcpy(h->last_hot, last_hot, sizeof(last_hot));
+	memcpy(h->idle_us, idle_us, sizeof(idle_us));
 }
+
+/* What a snapshot is taken in with. */
+struct look {
+	const struct snapshot *snapshot;
+	uint64_t step_us;
+	/* the least age at which a scheme acts */
+	uint64_t acted_us;
+};
 
 /* What the regions say of each chunk. */
 struct heat_sums {
 	double bytes[HISTORY_CHUNKS];
 	double hot_bytes[HISTORY_CHUNKS];
 	bool accessed[HISTORY_CHUNKS];
+	uint64_t idle_us[HISTORY_CHUNKS];
 };
 
-static void add_region(struct heat_sums *sums, const struct history *h, const struct snapshot *s,
-		       const struct snapshot_region *r, uint64_t step_us)
+static uint64_t saturated_product(uint64_t a, uint64_t b)
 {
-	const bool accessed = snapshot_accessed(s, r, step_us);
-	const double share = snapshot_heat_share(s, r);
+	return b && a > UINT64_MAX / b ? UINT64_MAX : a * b;
+}
+
+/* Whether a young age of what was idle for @idle_us may come from a scheme that acted since. */
+static bool may_be_acted_on(const struct look *look, uint64_t idle_us)
+{
+	return look->acted_us <= look->step_us || idle_us >= look->acted_us - look->step_us;
+}
+
+static void add_region(struct heat_sums *sums, const struct history *h, const struct look *look,
+		       const struct snapshot_region *r)
+{
+	const bool accessed = snapshot_accessed(look->snapshot, r, look->step_us);
+	const double share = snapshot_heat_share(look->snapshot, r);
+	const uint64_t age_us = saturated_product(r->age, look->snapshot->aggr_us);
 	size_t i = lower_bound(h->chunk, h->nr_chunks, r->start >> h->shift);
 
 	for (; i < h->nr_chunks && history_chunk_start(h, i) < r->end; i++) {
@@ -260,7 +288,10 @@ static void add_region(struct heat_sums *sums, const struct history *h, const st
 
 		sums->bytes[i] += bytes;
 		sums->hot_bytes[i] += bytes * share;
-		sums->accessed[i] |= accessed;
+		sums->accessed[i] |=
+			r->nr_accesses || (accessed && !may_be_acted_on(look, h->idle_us[i]));
+		if (!r->nr_accesses)
+			sums->idle_us[i] = u64_max(sums->idle_us[i], age_us);
 	}
 }
 
@@ -274,31 +305,37 @@ static uint8_t heat_of(const struct heat_sums *sums, size_t i)
 	return heat ? heat : 1;
 }
 
-void history_update(struct history *h, const struct snapshot *s)
+void history_update(struct history *h, const struct snapshot *s, uint32_t acted_age)
 {
 	const uint64_t last_us = h->nr_steps ? history_time_us(h, 0) : s->time_us;
-	const uint64_t step_us = s->time_us - last_us;
+	const struct look look = {
+		.snapshot = s,
+		.step_us = s->time_us - last_us,
+		.acted_us = acted_age == UINT32_MAX ? UINT64_MAX :
+						      saturated_product(acted_age, s->aggr_us),
+	};
 	struct heat_sums sums = { 0 };
 	struct chunk_set set;
 	uint8_t *row;
 
 	if (s->time_us < last_us) {
 		history_init(h);
-		history_update(h, s);
+		history_update(h, s, acted_age);
 		return;
 	}
-	if (h->nr_steps && !step_us)
+	if (h->nr_steps && !look.step_us)
 		return;
 	history_lay_out(h, choose_chunks(h, s, &set), &set);
 	for (size_t i = 0; i < s->nr_regions; i++)
 		if (s->regions[i].start < s->regions[i].end)
-			add_region(&sums, h, s, &s->regions[i], step_us);
+			add_region(&sums, h, &look, &s->regions[i]);
 	row = h->heat[h->nr_steps % HISTORY_STEPS];
 	h->time_us[h->nr_steps % HISTORY_STEPS] = s->time_us;
 	h->nr_steps++;
 	memset(row, 0, HISTORY_CHUNKS);
 	for (size_t i = 0; i < h->nr_chunks; i++) {
 		row[i] = heat_of(&sums, i);
+		h->idle_us[i] = sums.idle_us[i];
 		if (row[i])
 			h->last_hot[i] = h->nr_steps;
 	}

@@ -27,6 +27,8 @@ struct history {
 	uint64_t chunk[HISTORY_CHUNKS];
 	/* how many steps had been taken in when the chunk was last hot; 0 for never */
 	uint64_t last_hot[HISTORY_CHUNKS];
+	/* for how long the part of it that was idle longest had been so at the last step */
+	uint64_t idle_us[HISTORY_CHUNKS];
 	/* a ring over steps; 0 beyond nr_chunks */
 	uint8_t heat[HISTORY_STEPS][HISTORY_CHUNKS];
 	/* when each of them was observed, in the same ring */
@@ -39,8 +41,13 @@ void history_init(struct history *history);
 /*
  * Take in one more snapshot.  One that is as old as the last is no step.  One that is older comes
  * from another clock, and the history begins anew with it.
+ *
+ * A scheme that acts makes a region's age begin anew, which looks like an access: @acted_age is the
+ * least age, in aggregations, at which a scheme that runs acts, UINT32_MAX where none does.  What
+ * has been idle for so long was accessed only where samples show it.
  */
-void history_update(struct history *history, const struct snapshot *snapshot);
+void history_update(struct history *history, const struct snapshot *snapshot,
+		    uint32_t acted_age);
 
 /* How many steps can be looked back at, at most HISTORY_STEPS. */
 size_t history_depth(const struct history *history);

@@ -175,6 +175,28 @@ static void observe_blocks(const struct snapshot *s, float *o)
 	o[OBS_offlinable_share] = (float)share_of((double)s->offlinable_bytes, all);
 }
 
+/* In the order in which both name them. */
+static void observe_forecast(const struct forecast *f, float *o)
+{
+	o[OBS_period_strength] = (float)f->strength;
+	/* -1 for none, 0 for half a minute, 1 for a quarter of an hour */
+	o[OBS_period_log] = f->period_s > 0.0 ?
+				    (float)clamp(log(f->period_s / 30.0) / log(30.0), -1.0, 1.0) :
+				    -1.0f;
+	o[OBS_working_set_share] = (float)f->now[SHARE_working_set];
+	for (size_t i = 0; i < NR_FORECAST_SHARES; i++) {
+		o[OBS_working_set_30s_share + i] = (float)f->at[FORECAST_30S][i];
+		o[OBS_working_set_120s_share + i] = (float)f->at[FORECAST_120S][i];
+	}
+}
+
+static void observe_recall(const struct recall *r, float *o)
+{
+	observe_forecast(&r->forecast, o);
+	for (size_t i = 0; i < NR_ATTRIBUTE_FEATURES; i++)
+		o[OBS_sequential_share + i] = r->attributes.features[i];
+}
+
 static void observe_knobs(const struct knobs *knobs, double tenant_bytes, float *o)
 {
 	static const struct {
@@ -219,6 +241,8 @@ void observe(const struct snapshot *s, const struct told *told, unsigned groups,
 	observe_tiers(s, told->rates, all);
 	all[OBS_huge_share] = (float)share_of((double)s->huge_bytes, (double)s->resident_bytes);
 	observe_blocks(s, all);
+	if (told->recall)
+		observe_recall(told->recall, all);
 	observe_knobs(told->knobs, snapshot_tenant_bytes(s), all);
 	for (size_t i = 0; i < NR_FEATURES; i++)
 		if (feature_table[i].groups & groups)

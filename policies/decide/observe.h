@@ -9,6 +9,7 @@
 #include <stdbool.h>
 
 #include "knobs.h"
+#include "recall.h"
 #include "snapshot.h"
 
 /* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
@@ -76,8 +77,27 @@
 	X(POWER, offlinable_share)                                                             \
 	X(POWER, last_spare)                                                                   \
 	X(POWER, last_clock_cap)                                                               \
+	/* how surely use repeats and after how long; shares of the monitored bytes */         \
+	X(PREDICTION, period_strength)                                                         \
+	X(PREDICTION, period_log)                                                              \
+	X(PREDICTION, working_set_share)                                                       \
+	X(PREDICTION, working_set_30s_share)                                                   \
+	X(PREDICTION, idle_30s_share)                                                          \
+	X(PREDICTION, rare_30s_share)                                                          \
+	X(PREDICTION, warm_30s_share)                                                          \
+	X(PREDICTION, hot_30s_share)                                                           \
+	X(PREDICTION, working_set_120s_share)                                                  \
+	X(PREDICTION, idle_120s_share)                                                         \
+	X(PREDICTION, rare_120s_share)                                                         \
+	X(PREDICTION, warm_120s_share)                                                         \
+	X(PREDICTION, hot_120s_share)                                                          \
 	X(PREDICTION, last_protect)                                                            \
-	X(PREDICTION, last_prefetch_quota)
+	X(PREDICTION, last_prefetch_quota)                                                     \
+	X(ATTRIBUTES, sequential_share)                                                        \
+	X(ATTRIBUTES, irregular_share)                                                         \
+	X(ATTRIBUTES, steady_share)                                                            \
+	X(ATTRIBUTES, reuse_log)                                                               \
+	X(ATTRIBUTES, colocated_share)
 
 enum observation_feature {
 #define X(name) OBS_##name,
@@ -137,6 +157,8 @@ struct told {
 	const struct knobs *knobs;
 	double hold;
 	double budget;
+	/* NULL where the groups do not need it */
+	const struct recall *recall;
 };
 
 /*

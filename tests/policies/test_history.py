@@ -235,3 +235,18 @@ def test_history_takes_snapshots_alone() -> None:
         _core.History().update(object())
     with pytest.raises(TypeError):
         _core.History(1)
+
+
+def test_a_scheme_that_acts_on_idle_memory_does_not_look_like_an_access() -> None:
+    idle = [(0, 8 * MIB, 0, 190), (8 * MIB, 16 * MIB, 0, 60)]
+    acted = [(0, 8 * MIB, 0, 10), (8 * MIB, 16 * MIB, 0, 10)]
+    seen = {}
+    for acted_age in (200, 4294967295):
+        history = _core.History()
+        history.update(snapshot(0.0, idle), acted_age=acted_age)
+        history.update(snapshot(5.0, acted), acted_age=acted_age)
+        seen[acted_age] = [heat_at(history, 0, address) for address in (0, 8 * MIB)]
+    # the first half would have been 24 s old, and the scheme acts from 20 s on
+    assert seen == {200: [0, 1], 4294967295: [1, 1]}
+    history.update(snapshot(10.0, [(0, 16 * MIB, 1, 0)]), acted_age=1)
+    assert heat_at(history, 0, 0) == heat_at(history, 0, 8 * MIB) > 1
