@@ -9,7 +9,16 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from damon_tuner.benchmarks.kernel import actions, blocks, files, kills, monitor, tiering
+from damon_tuner.benchmarks.kernel import (
+    actions,
+    blocks,
+    files,
+    kills,
+    monitor,
+    power,
+    thp,
+    tiering,
+)
 from damon_tuner.benchmarks.kernel.boots import measure_asked
 from damon_tuner.benchmarks.kernel.replay import decode_times_s
 
@@ -48,6 +57,9 @@ MEASUREMENTS: dict[str, Callable[[], object]] = {
     "files": files.measure,
     "actions": _actions,
     "tiering": _tiering,
+    "tiering_pair": tiering.measure_pair,
+    "thp": thp.measure,
+    "power": power.measure,
     "kills": _kills,
     "monitor": _monitor,
     "record": record,

@@ -21,6 +21,8 @@ from damon_tuner.benchmarks.kernel.numa import PAGE_BYTES, allocate_on
 
 _MIB = 1 << 20
 _AT_ONCE = 16 * _MIB
+_HUGE_BYTES = 2 * _MIB
+_PAGES_PER_HUGE = _HUGE_BYTES // PAGE_BYTES
 
 # Every entry into the kernel makes the emulator walk page tables again, which sets the accessed
 # bits that DAMON looks at.
@@ -37,6 +39,8 @@ class Part:
     """Where it is allocated while there is any memory; None is wherever the kernel likes."""
     huge: str = "never"
     """Whether it may become huge pages: ``never``, ``later`` than it is filled, or ``always``."""
+    pages_used: int = _PAGES_PER_HUGE
+    """Of each huge page, how many small ones are written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +84,11 @@ def _mapped(part: Part) -> tuple[mmap.mmap, int]:
     memory.madvise(mmap.MADV_HUGEPAGE if part.huge == "always" else mmap.MADV_NOHUGEPAGE)
     allocate_on(part.node)
     # half of it compresses to nothing
-    piece = (os.urandom(PAGE_BYTES // 2) + bytes(PAGE_BYTES // 2)) * (_MIB // PAGE_BYTES)
-    for at in range(0, part.size_bytes, _MIB):
-        memory[at : at + _MIB] = piece
+    page = os.urandom(PAGE_BYTES // 2) + bytes(PAGE_BYTES // 2)
+    piece = page * min(part.pages_used, _MIB // PAGE_BYTES)
+    step = _MIB if part.pages_used == _PAGES_PER_HUGE else _HUGE_BYTES
+    for at in range(0, part.size_bytes, step):
+        memory[at : at + len(piece)] = piece
     allocate_on(None)
     if part.huge == "later":
         memory.madvise(mmap.MADV_HUGEPAGE)

@@ -25,7 +25,12 @@ _GIB = 1 << 30
 BOOTS = {
     "memory": Boot(("blocks", "files", "actions"), suite_guest(SERIES)),
     # without swap, nothing but demotion makes room on the fast node
-    "tiers": Boot(("tiering",), GuestSpec(SERIES, memory_bytes=_GIB, slow_bytes=_GIB)),
+    "tiers": Boot(
+        ("tiering", "tiering_pair"), GuestSpec(SERIES, memory_bytes=_GIB, slow_bytes=_GIB)
+    ),
+    "thp": Boot(("thp",), GuestSpec(SERIES, memory_bytes=3 * _GIB // 2, swap_bytes=_GIB)),
+    # without swap, a process that finds no memory is killed
+    "power": Boot(("power",), GuestSpec(SERIES, memory_bytes=2 * _GIB, movable_bytes=_GIB)),
     "kills": Boot(("kills",), GuestSpec(SERIES, memory_bytes=_GIB, swap_bytes=_GIB >> 1)),
     "monitor": Boot(
         ("monitor", "record"),
@@ -91,6 +96,42 @@ def _tiering(runs: list[dict[str, Any]], kernel: str) -> Iterator[Figure]:
     )
 
 
+def _tiering_pair(found: dict[str, Any], kernel: str) -> Iterator[Figure]:
+    """One tenant's plan promotes, the other's demotes: what neither asked for stays."""
+    after = found["after"]
+    left_alone = min(after["promotes"]["cold"], 1.0 - after["demotes"]["hot"])
+    more = {**found, "kernel": kernel}
+    yield Figure("kernel.tiering.pair.promoted", after["promotes"]["hot"], "share", more)
+    yield Figure("kernel.tiering.pair.demoted", 1.0 - after["demotes"]["cold"], "share", more)
+    yield Figure("kernel.tiering.pair.left_alone", left_alone, "share", more)
+
+
+def _thp(found: dict[str, Any], kernel: str) -> Iterator[Figure]:
+    more = {"took_s": found["took_s"], "used_bytes": found["used_bytes"], "kernel": kernel}
+    for what, who in (("huge", "hot"), ("huge", "sparse"), ("resident", "sparse")):
+        name = f"{what}_bytes"
+        before, after = found["before"][who][name], found["after"][who][name]
+        yield Figure(f"kernel.thp.{who}.{what}", after, "bytes", {"before": before, **more})
+
+
+def _power(found: dict[str, Any], kernel: str) -> Iterator[Figure]:
+    grown, energy = found["grown"], found["energy"]
+    refused = sum(grown["refusals"].values()) + (grown["got_bytes"] < grown["wanted_bytes"])
+    names = ("rested_s", "spare_bytes", "failed_blocks", "last_failure", "clocks")
+    more = {name: found[name] for name in names}
+    yield Figure(
+        "kernel.power.offline", found["offline_bytes"], "bytes", {**more, "kernel": kernel}
+    )
+    yield Figure("kernel.power.refusals", refused, "allocations", {**grown, "kernel": kernel})
+    yield Figure(
+        "kernel.power.back",
+        found["offline_bytes"] - found["offline_after_bytes"],
+        "bytes",
+        {"all": found["back_online"], "kernel": kernel},
+    )
+    yield Figure("kernel.power.saved", energy["saved_j"], "J", {**energy, "kernel": kernel})
+
+
 def _blocks(found: dict[str, Any], kernel: str) -> Iterator[Figure]:
     done = found["restored"] and found["offline_bytes"] == found["seen_offline_bytes"] > 0
     yield Figure("kernel.blocks.restored", float(done), "bool", {**found, "kernel": kernel})
@@ -147,6 +188,9 @@ _FIGURES: dict[str, Callable[[Any, str], Iterator[Figure]]] = {
     "files": _files,
     "actions": _actions,
     "tiering": _tiering,
+    "tiering_pair": _tiering_pair,
+    "thp": _thp,
+    "power": _power,
     "blocks": _blocks,
     "kills": _kills,
 }

@@ -6,11 +6,14 @@ from collections import Counter
 from dataclasses import asdict
 
 from damon_tuner.kernel_iface.doctor.finding import Verdict, missing, ok
+from damon_tuner.kernel_iface.energy import dram_power
 from damon_tuner.kernel_iface.sysfs.observe.blocks import memory_blocks
 from damon_tuner.kernel_iface.sysfs.observe.clocks import clocks
 from damon_tuner.kernel_iface.sysfs.observe.energy import dram_domains
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 from damon_tuner.units import size_text
+
+_GIB = 1 << 30
 
 
 def blocks(tree: Tree) -> Verdict:
@@ -66,10 +69,15 @@ def energy(tree: Tree) -> Verdict:
     """Tell whether the energy of DRAM is measured."""
     found = dram_domains(tree)
     if not found:
+        power = dram_power()
+        saved_mw = round(1e3 * (power.used_w(_GIB) - power.used_w(_GIB, _GIB)), 1)
         return missing(
             "no meter of DRAM",
-            means="what is saved in energy is estimated, not measured",
+            means=f"what is saved in energy is estimated, not measured: {saved_mw:g} mW for a GiB "
+            f"that is offline, by the profile {power.profile}",
             remedy="load intel_rapl_msr, on a server whose CPU meters DRAM",
+            saved_mw_per_gib=saved_mw,
+            profile=power.profile,
         )
     names = [domain.name for domain in found]
     return ok(f"{len(found)} meters of DRAM", domains=names)

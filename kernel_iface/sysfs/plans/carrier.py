@@ -12,7 +12,12 @@ from damon_tuner.kernel_iface.sysfs.observe.nodes import Tiers, tiers
 from damon_tuner.kernel_iface.sysfs.plans.by_virtual import own_schemes, slowest_from
 from damon_tuner.kernel_iface.sysfs.plans.groups import memory_groups
 from damon_tuner.kernel_iface.sysfs.plans.khugepaged import TamedKhugepaged
-from damon_tuner.kernel_iface.sysfs.plans.node_schemes import at_intervals, guarded, toward
+from damon_tuner.kernel_iface.sysfs.plans.node_schemes import (
+    at_intervals,
+    guarded,
+    refusing,
+    toward,
+)
 from damon_tuner.kernel_iface.sysfs.plans.power import Power
 from damon_tuner.kernel_iface.sysfs.plans.sight import TenantSight
 from damon_tuner.kernel_iface.sysfs.plans.tally import MovedTally
@@ -285,11 +290,12 @@ class PlanCarrier:
         fast, moves = found.fastest[0], {}
         if plan.promote is not None:
             room = rooms_of(self._tree, found)[fast]
-            hot = toward(plan.promote, fast, fast)
+            hot = toward(refusing(plan.promote), fast, fast)
             is_by_kernel = ends_by_goals(self._session)
             moves[name, True] = guarded(hot, room, is_by_kernel=is_by_kernel)
         if plan.demote is not None:
-            moves[name, False] = toward(plan.demote, slowest_from(found, fast), fast)
+            cold = refusing(plan.demote)
+            moves[name, False] = toward(cold, slowest_from(found, fast), fast)
         return moves
 
     def _carry_out_tiering(self) -> None:

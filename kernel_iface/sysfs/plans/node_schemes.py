@@ -83,34 +83,31 @@ def only_of(groups: Sequence[str], scheme: Scheme, *, charges_less: bool) -> Sch
     are left alone hardly use up the quota.
 
     Raises:
-        ValueError: there are several groups, and the scheme has more filters than one.
+        ValueError: there are several groups, and a filter of the scheme allows something.
     """
     if len(groups) == 1:
         others = Filter(FilterType.MEMCG, matching=False, allow=False, memcg_path=groups[0])
         filters: tuple[Filter, ...] = (others, *scheme.filters)
     else:
-        filters = (
-            *map(_as_refusal, _single(scheme.filters)),
-            *(
-                Filter(FilterType.MEMCG, matching=True, allow=True, memcg_path=group)
-                for group in groups
-            ),
-        )
+        if any(item.allow for item in scheme.filters):
+            raise ValueError("for several control groups, a scheme's own filters must refuse")
+        allowed = (Filter(FilterType.MEMCG, True, True, memcg_path=group) for group in groups)
+        filters = (*scheme.filters, *allowed)
     quota = scheme.quota
     if charges_less and not quota.fail_charge_denom:
         quota = replace(quota, fail_charge_num=_LOOK_NUM, fail_charge_denom=_LOOK_DENOM)
     return replace(scheme, filters=filters, quota=quota)
 
 
-def _single(filters: tuple[Filter, ...]) -> tuple[Filter, ...]:
-    if len(filters) > 1:
-        raise ValueError("a scheme for several control groups can have one filter of its own")
-    return filters
+def refusing(scheme: Scheme) -> Scheme:
+    """Return the same with its only filter turned into one that refuses: Linux 6.14 can allow.
 
-
-def _as_refusal(item: Filter) -> Filter:
-    """What an only filter allows is what its opposite does not refuse."""
-    return replace(item, matching=not item.matching, allow=False) if item.allow else item
+    What an only filter allows is what its opposite does not refuse. Of several, nothing is said.
+    """
+    if len(scheme.filters) != 1 or not scheme.filters[0].allow:
+        return scheme
+    item = scheme.filters[0]
+    return replace(scheme, filters=(replace(item, matching=not item.matching, allow=False),))
 
 
 def at_intervals(scheme: Scheme, before: Intervals, after: Intervals) -> Scheme:

@@ -10,6 +10,7 @@ from damon_tuner.kernel_iface.sysfs.actors.actor import Actor, ActorStats
 from damon_tuner.kernel_iface.sysfs.actors.clocks import ClocksRequest, MemoryClocks
 from damon_tuner.kernel_iface.sysfs.actors.memory_blocks import BlocksRequest, MemoryBlocks
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
+from damon_tuner.kernel_iface.sysfs.observe.table import word
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _FULL_PERMILLE = 1_000
@@ -18,6 +19,14 @@ _FULL_PERMILLE = 1_000
 # at often enough that a quarter of the spare memory is used up between two looks, at most.
 _LONGEST_S, _SHORTEST_S = 1.0, 0.1
 _UNWATCHED_SHARE = 0.25
+
+# What may be promised is then counted from what is online: allocations would be refused at once.
+_OVERCOMMIT = "proc/sys/vm/overcommit_memory"
+_STRICT = "2"
+_NOT_STRICTLY = (
+    f"/{_OVERCOMMIT} is {_STRICT}: memory that is offline could not be promised to anybody; "
+    "set it to 0 or 1, or leave memory online"
+)
 
 
 class Power:
@@ -84,6 +93,8 @@ class Power:
             self._blocks = None
 
     def _follow_blocks(self, request: BlocksRequest) -> None:
+        if word(self._tree, _OVERCOMMIT) == _STRICT:
+            self.missing["memory_blocks"] = _NOT_STRICTLY
         if self._blocks is None and "memory_blocks" not in self.missing:
             self._blocks = MemoryBlocks(self._tree, self._ledger, request)
             if not self._is_there("memory_blocks", self._blocks):

@@ -17,6 +17,7 @@ from damon_tuner.kernel_iface.sysfs.plans.node_schemes import (
     Room,
     guarded,
     only_of,
+    refusing,
     toward,
 )
 from damon_tuner.kernel_iface.sysfs.plans.tier_settings import TierSettings
@@ -221,11 +222,11 @@ class Tiering:
         self, name: str, wish: NodeWish, scheme: Scheme, target: int, goals_node: int
     ) -> Scheme | None:
         if wish.groups is None:
-            return toward(scheme, target, goals_node)
+            return toward(refusing(scheme), target, goals_node)
         if not wish.groups:
             self.trouble[name] = "its control group is gone"
             return None
-        moved = toward(scheme, target, goals_node, wish.groups[0])
+        moved = toward(refusing(scheme), target, goals_node, wish.groups[0])
         charges_less = self._session.damon.features.has(_CHARGE_FILE)
         return only_of(wish.groups, moved, charges_less=charges_less)
 

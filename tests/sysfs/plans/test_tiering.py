@@ -86,8 +86,8 @@ def test_one_tenant_has_one_kdamond_a_node(kernel, add, carrier):
     assert moves(kernel) == [("migrate_cold", "1"), ("migrate_hot", "0")]
     hot, cold = sorted(nodes_schemes(kernel), key=lambda scheme: scheme["target_nid"])
     # Others' pages are left alone before anything is asked of them.
-    assert filters(hot) == [("memcg", "N", "N", "/db"), ("young", "Y", "Y", "")]
-    assert filters(cold) == [("memcg", "N", "N", "/db"), ("young", "N", "Y", "")]
+    assert filters(hot) == [("memcg", "N", "N", "/db"), ("young", "N", "N", "")]
+    assert filters(cold) == [("memcg", "N", "N", "/db"), ("young", "Y", "N", "")]
     assert hot["quotas/fail_charge_denom"] == "64"
     ranges = [
         {p: t for p, t in (kdamond.committed or {}).items() if "targets/0/regions/0/" in p}
@@ -104,8 +104,8 @@ def test_the_whole_host_as_tenant_needs_no_filter(kernel, add, carrier):
     carrier.apply({"host": TIERED})
     moving = [scheme for scheme in nodes_schemes(kernel) if "migrate" in scheme["action"]]
     assert [filters(scheme) for scheme in sorted(moving, key=lambda each: each["action"])] == [
-        [("young", "N", "Y", "")],
-        [("young", "Y", "Y", "")],
+        [("young", "Y", "N", "")],
+        [("young", "N", "N", "")],
     ]
 
 
