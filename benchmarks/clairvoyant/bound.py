@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from damon_tuner.benchmarks.clairvoyant.bus import Waiting, access_penalty, waiting
 from damon_tuner.benchmarks.clairvoyant.cells import Floats, merged
 from damon_tuner.benchmarks.clairvoyant.options import (
     FAST,
@@ -31,9 +32,10 @@ from damon_tuner.benchmarks.clairvoyant.options import (
     options,
     room_pages,
 )
-from damon_tuner.benchmarks.clairvoyant.power import Clock, Rest, clock, clock_lost_us, rest
+from damon_tuner.benchmarks.clairvoyant.power import Clock, Rest, clock, rest
 from damon_tuner.benchmarks.clairvoyant.record import PAGE_BYTES, Record
 
+_FIRST_SHARES = (0.02, 0.2, 0.5, 0.9)
 _CYCLES = 12
 _BISECTIONS = 40
 _ENOUGH = 1e-7
@@ -58,13 +60,17 @@ def clairvoyant_saving(record: Record, groups: Collection[str], budget: float) -
         raise ValueError("memory ran out in this episode, and the load was killed: no bound")
     problem = _problem(record, groups, budget)
     unit = record.cost_unmanaged_byte_s / PAGE_BYTES
-    sizes = np.array([record.worked_us, *([record.footprint_pages * record.seconds] * NR_ROOMS)])
+    page_s = record.footprint_pages * record.seconds
+    sizes = np.array([record.worked_us, *([page_s] * NR_ROOMS)])
 
     def evaluate(prices: Floats) -> tuple[float, Floats]:
-        value, excess = problem.evaluate(prices * unit / sizes)
-        return value / unit, excess / sizes
+        value, excess = problem.evaluate(prices[:-1] * unit / sizes, float(prices[-1]))
+        return value / unit, excess / np.append(sizes, record.worked_us)
 
-    return 1.0 - float(_maximum(evaluate, len(sizes)))
+    def from_start(steepness: float) -> float:
+        return _maximum(evaluate, np.append(np.zeros(len(sizes)), steepness))
+
+    return 1.0 - max(map(from_start, problem.starts()))
 
 
 def _time_us(record: Record, can: Allowed, budget: float) -> float:
@@ -78,29 +84,64 @@ def _time_us(record: Record, can: Allowed, budget: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Problem:
-    """Cells with their options, and the power of all memory; ``there`` (1 + NR_ROOMS,)."""
+    """Cells with their options, and the power of all memory; ``there`` (1 + NR_ROOMS,).
+
+    ``waits_us`` is the time in which the load waits for memory where all of it is fast. Where slow
+    memory serves a part of that, the penalty is a curve, of which a line below is charged:
+    ``waiting`` has the curve, or is None where there is no slow memory.
+    """
 
     page_s: Floats
     options: Options
+    waits_us: float
+    waiting: Waiting | None
     rest: Rest
     clock: Clock | None
     there: Floats
 
-    def evaluate(self, prices: Floats) -> tuple[float, Floats]:
-        """The least cost at ``prices`` on time and rooms, and what is used too much."""
+    def evaluate(self, prices: Floats, steepness: float) -> tuple[float, Floats]:
+        """The least cost at ``prices`` on time and rooms, and what is used too much.
+
+        ``steepness`` is how much steeper the line is than the flattest. The last of what is
+        returned is the time that slow memory serves beyond that for which the line is right.
+        """
+        slope, at_zero, right_us = self._line(steepness)
         o = self.options
-        priced = o.cost + prices[0] * o.lost_us
+        lost_us = o.lost_us + slope * o.slow_us
+        priced = o.cost + prices[0] * lost_us
         for room in np.flatnonzero(prices[1:]):
             priced = priced + prices[1 + room] * o.rooms[room]
         best = priced.argmin(axis=0), np.arange(priced.shape[1])
         used = np.array(
-            [self.page_s @ o.lost_us[best], *(self.page_s @ room[best] for room in o.rooms)]
+            [
+                self.page_s @ lost_us[best] + at_zero,
+                *(self.page_s @ room[best] for room in o.rooms),
+            ]
         )
-        value = float(self.page_s @ priced[best])
+        value = float(self.page_s @ priced[best]) + prices[0] * at_zero
         value += self.rest.page_s + self.rest.asleep(prices[1 + FAST], used)
         if self.clock is not None:
             value += self.clock.turned_down(prices[0], used)
-        return value - float(prices @ self.there), used - self.there
+        slow_us = float(self.page_s @ o.slow_us[best])
+        excess = np.append(used - self.there, slow_us - right_us)
+        return float(value - prices @ self.there), excess
+
+    def starts(self) -> list[float]:
+        """How steep the line may be at first: a price of time is not found from just anywhere."""
+        if self.waiting is None:
+            return [0.0]
+        flattest, _ = self.waiting.slopes
+        # where the load is fastest, and some places around
+        slopes = [0.0, *map(self.waiting.slope_at, _FIRST_SHARES)]
+        return [max(slope - flattest, 0.0) for slope in slopes]
+
+    def _line(self, steepness: float) -> tuple[float, float, float]:
+        if self.waiting is None:
+            return 0.0, 0.0, 0.0
+        flattest, steepest = self.waiting.slopes
+        slope = min(flattest + steepness, steepest)
+        at_zero, share = self.waiting.touch(slope)
+        return slope, at_zero * self.waits_us, share * self.waits_us
 
 
 def _problem(record: Record, groups: Collection[str], budget: float) -> _Problem:
@@ -112,32 +153,35 @@ def _problem(record: Record, groups: Collection[str], budget: float) -> _Problem
         load=p["energy_price"] > 0.0,
         us_per_access=can.huge or can.slow,
     )
+    waits_us = float(record.busy_threads.sum()) * record.tick_s * 1e6 * p["memory_bound_share"]
+    cap = 1.0 if can.power else p["clock_cap"]
     time_us = _time_us(record, can, budget)
-    if not can.power:
-        time_us -= clock_lost_us(record)
+    if not can.slow:
+        time_us -= waits_us * float(access_penalty(p, np.array(0.0), np.array(cap)))
     return _Problem(
         page_s=kept.page_s,
         options=options(p, kept, can),
+        waits_us=waits_us,
+        waiting=waiting(p, cap) if can.slow else None,
         rest=rest(record, power=can.power),
-        clock=clock(record) if can.power else None,
+        clock=clock(record, slow=can.slow) if can.power else None,
         there=np.array([time_us, *(room_pages(record) * record.seconds)]),
     )
 
 
-def _maximum(evaluate: _Evaluate, nr: int) -> float:
-    """The highest value of a concave function of ``nr`` prices of at least 0, or close below it.
+def _maximum(evaluate: _Evaluate, prices: Floats) -> float:
+    """The highest value of a function of prices of at least 0, from some on, or close below it.
 
     One price after the other is brought to where its resource is just used up.
     """
-    prices = np.zeros(nr)
     best, _ = evaluate(prices)
     for _ in range(_CYCLES):
         before = best
-        for index in range(nr):
+        for index in range(len(prices)):
             best = _raise(evaluate, prices, index, best)
         if best - before <= _ENOUGH * abs(best):
             break
-    return best
+    return float(best)
 
 
 def _raise(evaluate: _Evaluate, prices: Floats, index: int, best: float) -> float:
@@ -149,18 +193,18 @@ def _raise(evaluate: _Evaluate, prices: Floats, index: int, best: float) -> floa
         value, excess = evaluate(trial)
         return value, float(excess[index])
 
-    kept = float(prices[index])
-    low, high = 0.0, max(kept, 1e-6)
+    tried = [(best, float(prices[index]))]
+    low, high = 0.0, max(float(prices[index]), 1e-6)
     value, excess = at(0.0)
-    tried = [(best, kept), (value, 0.0)]
-    while excess > 0.0 and high < _PRICE_MAX:
-        value, excess = at(high)
-        tried.append((value, high))
-        low, high = (high, high * 8.0) if excess > 0.0 else (low, high)
-    for _ in range(_BISECTIONS if high > low > 0.0 or excess <= 0.0 < high else 0):
-        middle = 0.5 * (low + high)
-        value, excess = at(middle)
-        tried.append((value, middle))
-        low, high = (middle, high) if excess > 0.0 else (low, middle)
+    tried.append((value, 0.0))
+    if excess > 0.0:
+        while (step := at(high))[1] > 0.0 and high < _PRICE_MAX:
+            tried.append((step[0], high))
+            low, high = high, high * 8.0
+        for _ in range(_BISECTIONS):
+            middle = 0.5 * (low + high)
+            value, excess = at(middle)
+            tried.append((value, middle))
+            low, high = (middle, high) if excess > 0.0 else (low, middle)
     best, prices[index] = max(tried)
     return best

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -19,8 +18,14 @@ FAST, SLOW, POOL, SWAP = range(4)
 """What a host has only so much of; compressed pages are in the pool, and in fast memory."""
 NR_ROOMS = 4
 
-# cost, microseconds lost and rooms taken, each by cell
-_Row: TypeAlias = tuple[Floats, Floats, Mapping[int, Floats]]
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One option, each array by cell."""
+
+    cost: Floats
+    lost_us: Floats
+    rooms: Mapping[int, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +77,13 @@ class Options:
     """By option and cell; what a cell cannot do costs infinity.
 
     ``cost`` is in pages of fast memory and ``lost_us`` in microseconds a second, both for a
-    touched page. ``rooms`` (NR_ROOMS, options, cells) is how much of each room it takes.
+    touched page. ``slow_us`` are microseconds that wait for memory and are served by the slow one.
+    ``rooms`` (NR_ROOMS, options, cells) is how much of each room it takes.
     """
 
     cost: Floats
     lost_us: Floats
+    slow_us: Floats
     rooms: Floats
 
 
@@ -85,30 +92,33 @@ def options(p: Mapping[str, float], cells: Cells, can: Allowed) -> Options:
     zero = np.zeros_like(cells.page_s)
     used = used_mw_per_gib(p) * price_per_mw(p) * clock_power(p, free=can.power)
     fast_price = 1.0 + used * cells.load
-    rows: list[_Row] = [(fast_price, zero, {FAST: zero + 1})]
-    slow_us = cells.rate_hz * cells.us_per_access * p["memory_bound_share"] * slow_penalty(p)
+    rows = [_Row(fast_price, zero, {FAST: zero + 1})]
     if can.slow:
-        rows.append((zero + p["slow_price"], slow_us, {SLOW: zero + 1}))
+        rows.append(_Row(zero + p["slow_price"], zero, {SLOW: zero + 1}))
     if can.huge:
-        rows += _huge(p, cells, can, fast_price, slow_us)
+        rows += _huge(p, cells, can, fast_price)
     rows += _out(p, cells, can, fast_price)
     rooms = np.zeros((NR_ROOMS, len(rows), len(zero)))
-    for option, (_, _, taken) in enumerate(rows):
-        for room, amount in taken.items():
+    for option, row in enumerate(rows):
+        for room, amount in row.rooms.items():
             rooms[room, option] = amount
-    return Options(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), rooms)
+    waits_us = cells.rate_hz * cells.us_per_access * p["memory_bound_share"]
+    return Options(
+        cost=np.array([row.cost for row in rows]),
+        lost_us=np.array([row.lost_us for row in rows]),
+        slow_us=np.array([waits_us if SLOW in row.rooms else zero for row in rows]),
+        rooms=rooms,
+    )
 
 
-def _huge(
-    p: Mapping[str, float], cells: Cells, can: Allowed, fast_price: Floats, slow_us: Floats
-) -> list[_Row]:
+def _huge(p: Mapping[str, float], cells: Cells, can: Allowed, fast_price: Floats) -> list[_Row]:
     """Huge pages win what translation takes, and hold what nobody touched."""
     won_us = cells.rate_hz * cells.us_per_access * p["tlb_share"]
     held = np.where(cells.is_file, np.inf, 1.0 + cells.bloat)
     taken = 1.0 + cells.bloat
-    rows: list[_Row] = [(held * fast_price, -won_us, {FAST: taken})]
+    rows = [_Row(held * fast_price, -won_us, {FAST: taken})]
     if can.slow:
-        rows.append((held * p["slow_price"], slow_us - won_us, {SLOW: taken}))
+        rows.append(_Row(held * p["slow_price"], -won_us, {SLOW: taken}))
     return rows
 
 
@@ -124,17 +134,12 @@ def _out(p: Mapping[str, float], cells: Cells, can: Allowed, fast_price: Floats)
         pooled = 1.0 - swapped
         cost = anonymous * (pooled * in_pool * fast_price + swapped * p["swap_price"])
         taken = {FAST: one * pooled * in_pool, POOL: one * pooled, SWAP: one * swapped}
-        rows.append((cost, pooled * pool_us + swapped * swap_us, taken))
+        rows.append(_Row(cost, pooled * pool_us + swapped * swap_us, taken))
     elif can.pool:
         taken = {FAST: one * in_pool, POOL: one}
-        rows.append((anonymous * in_pool * fast_price, pool_us, taken))
+        rows.append(_Row(anonymous * in_pool * fast_price, pool_us, taken))
     if can.swap and not can.together:
-        rows.append((anonymous * p["swap_price"], swap_us, {SWAP: one}))
+        rows.append(_Row(anonymous * p["swap_price"], swap_us, {SWAP: one}))
     if can.storage:
-        rows.append((np.where(cells.is_file, 0.0, np.inf), swap_us, {}))
+        rows.append(_Row(np.where(cells.is_file, 0.0, np.inf), swap_us, {}))
     return rows
-
-
-def slow_penalty(p: Mapping[str, float]) -> float:
-    """How much longer an access to slow memory takes, over one to fast."""
-    return max(p["slow_ns"] / p["fast_ns"] - 1.0, 0.0)

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from damon_tuner.benchmarks.clairvoyant.bus import access_penalty, bus_load, capped_share
 from damon_tuner.benchmarks.clairvoyant.cells import Floats, split
 from damon_tuner.benchmarks.clairvoyant.record import Record
 
 # of the used resources, as the bound has them: time, and fast memory
 _TIME, _FAST = 0, 1
-_BUS_SHARE = 0.8
-_BUS_SHARE_MAX = 0.95
 _CAP_MIN = 0.1
 _NR_CAPS = 24
 # busy threads over the price of the power that a clock could save
@@ -78,40 +77,27 @@ def rest(record: Record, *, power: bool) -> Rest:
     return Rest(awake * record.seconds, sleeping * record.seconds, won)
 
 
-def clock_penalty(memory_bound: float, cap: Floats) -> Floats:
-    """How much longer what waits for memory waits at a capped clock."""
-    load = _BUS_SHARE * memory_bound
-    return (1.0 - load) / (1.0 - np.minimum(load / cap, _BUS_SHARE_MAX)) - 1.0
-
-
-def _caps(memory_bound: float) -> tuple[Floats, Floats]:
+def _caps(p: Mapping[str, float], *, slow: bool) -> tuple[Floats, Floats]:
     """Caps, and penalties that stand for all caps between them as well.
 
     The penalty is convex in the cap until the bus is as busy as it can be: between two caps it is
-    above both tangents, so that the point where they meet is better than any cap there.
+    above both tangents, so that the point where they meet is better than any cap there. Where slow
+    memory may serve everything, the fast one's clock may cost nothing.
     """
-    load = _BUS_SHARE * memory_bound
-    if load <= 0.0:
+    load = bus_load(p)
+    if load <= 0.0 or slow:
         return np.array([_CAP_MIN, 1.0]), np.zeros(2)
-    caps = np.linspace(max(_CAP_MIN, load / _BUS_SHARE_MAX), 1.0, _NR_CAPS)
-    penalty = clock_penalty(memory_bound, caps)
+    lowest, none = np.array([_CAP_MIN]), np.array(0.0)
+    caps = np.linspace(max(_CAP_MIN, load / capped_share()), 1.0, _NR_CAPS)
+    penalty = access_penalty(p, none, caps)
     slope = -(1.0 - load) * load / (caps - load) ** 2
     at_zero = penalty - slope * caps
     meet = -np.diff(at_zero) / np.diff(slope)
     below = slope[:-1] * meet + at_zero[:-1]
-    lowest = np.array([_CAP_MIN])
     return (
         np.concatenate([lowest, caps, meet]),
-        np.concatenate([clock_penalty(memory_bound, lowest), penalty, below]),
+        np.concatenate([access_penalty(p, none, lowest), penalty, below]),
     )
-
-
-def clock_lost_us(record: Record) -> float:
-    """What the clock that the host has by itself costs over the episode."""
-    p = record.parameters
-    bound = p["memory_bound_share"]
-    penalty = float(clock_penalty(bound, np.array(p["clock_cap"])))
-    return float(record.busy_threads.sum()) * record.tick_s * 1e6 * bound * penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +120,9 @@ class Clock:
         return float(self.price_s @ priced[best])
 
 
-def clock(record: Record) -> Clock:
+def clock(record: Record, *, slow: bool) -> Clock:
     """What the clock could save where all that the load has mapped is in fast memory."""
     p = record.parameters
-    bound = p["memory_bound_share"]
     fast = p["memory_ratio"] * record.footprint_pages
     in_use = np.minimum(record.mapped_pages, fast) * record.load
     power = fast * rest_mw_per_gib(p) + in_use * used_mw_per_gib(p)
@@ -146,7 +131,7 @@ def clock(record: Record) -> Clock:
     price_s = np.zeros(len(_RATIOS))
     np.add.at(price_s, below, price * (1.0 - above) * record.tick_s)
     np.add.at(price_s, below + 1, price * above * record.tick_s)
-    caps, penalties = _caps(bound)
+    caps, penalties = _caps(p, slow=slow)
     there = price_s > 0.0
-    lost_us = np.outer(_RATIOS[there], penalties) * 1e6 * bound
+    lost_us = np.outer(_RATIOS[there], penalties) * 1e6 * p["memory_bound_share"]
     return Clock(price_s[there], lost_us, p["clock_power_share"] * (1.0 - caps))

@@ -113,17 +113,44 @@ def test_pages_that_do_not_compress_go_to_swap() -> None:
     assert bound == pytest.approx(out * (1 - price) / PAGES, rel=0.03)
 
 
+# one request waits for another: as long as the bus is busy
+def bus(load: float) -> float:
+    return 1.0 / (1.0 - load)
+
+
+def slow_penalty(share: float, bound: float = 0.4, slower: float = 2.5) -> float:
+    load = 0.8 * bound
+    time = (1 - share) * bus(load * (1 - share)) + share * slower * bus(load * share)
+    return max(time / bus(load), load * share * 100.0 / 60.0) - 1.0
+
+
 def test_slow_memory_saves_its_price_and_takes_time_by_accesses() -> None:
-    host = {"slow_ratio": 2.0}
-    all_cold = COLD_PAGES * COLD_HZ / ACCESS_HZ * 0.4 * 1.5
-    assert all_cold < 0.02
-    hot = (0.02 - all_cold) * ACCESS_HZ / (0.4 * 1.5) / HOT_HZ
+    host = {"slow_ratio": 2.0, "fast_gbps": 100.0, "slow_gbps": 60.0}
+    # so large a share of accesses may be slow that all cold pages are, and some of the hot ones
+    cold = COLD_PAGES * COLD_HZ / ACCESS_HZ
+    shares = np.linspace(0.0, 1.0, 100_001)
+    share = max(s for s in shares if 0.4 * slow_penalty(s) <= 0.02)
+    assert 0.0 < cold < share < 0.2
+    hot = (share - cold) * ACCESS_HZ / HOT_HZ
     bound = saving(host, ("tiering",), 0.02)
     assert bound == pytest.approx((COLD_PAGES + hot) * 0.5 / PAGES, rel=0.03)
 
 
+def test_hot_pages_are_spread_where_the_bus_is_full() -> None:
+    host = {"slow_ratio": 2.0, "fast_gbps": 100.0, "slow_gbps": 60.0, "slow_price": 1.0}
+    busy = replace(
+        steady({**host, "slow_ns": 100.0}),
+        workload={**steady({}).workload, "memory_bound_share": (1.0, 1.0)},
+    )
+    one = record([busy], [0], config=CONFIG)[0]
+    fastest = min(slow_penalty(share, 1.0, 1.0) for share in np.linspace(0.0, 1.0, 10_001))
+    assert fastest < -0.5
+    assert clairvoyant_saving(one, ("tiering",), fastest + 0.01) == pytest.approx(0.0, abs=1e-3)
+    assert clairvoyant_saving(one, ("tiering",), fastest - 0.01) < -1.0
+
+
 def test_slow_memory_that_is_full_takes_no_more() -> None:
-    assert saving({"slow_ratio": 0.1}, ("tiering",), 0.02) == pytest.approx(0.05, rel=1e-4)
+    assert saving({"slow_ratio": 0.1}, ("tiering",), 0.05) == pytest.approx(0.05, rel=1e-4)
 
 
 def test_huge_pages_pay_for_page_out() -> None:
