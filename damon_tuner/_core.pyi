@@ -64,6 +64,9 @@ def observation_names(groups: Collection[str], /) -> tuple[str, ...]:
 def knob_names(groups: Collection[str], /) -> tuple[str, ...]:
     """The knobs that it sets, in order; raises as ``observation_names``."""
 
+def careful_action(groups: Collection[str], /) -> tuple[float, ...]:
+    """The action, K in [-1, 1], that does least; raises as ``observation_names``."""
+
 class Spec:
     """Ranges from which a simulated host's episodes are drawn."""
 

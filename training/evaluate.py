@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from damon_tuner import _core
 from damon_tuner.envs.batch import NR_TRUTH, EpisodeConfig, Observations, SimBatch
@@ -13,7 +14,15 @@ from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.static import StaticPolicy
 
-Contender = StaticPolicy | _core.Network
+
+@dataclass(frozen=True, slots=True)
+class FixedAction:
+    """The same ``action``, K in [-1, 1], at every decision: what a guard lets through of it."""
+
+    action: tuple[float, ...]
+
+
+Contender = StaticPolicy | FixedAction | _core.Network
 
 # Episodes for evaluation come from other seeds than any training run's: training draws from
 # SeedSequence(seed).spawn(), evaluation from this entropy.
@@ -98,10 +107,12 @@ def _run(
 ]:
     truth = np.zeros((batch.nr_hosts, NR_TRUTH))
     breaches = np.zeros(batch.nr_hosts)
-    actions = None
+    actions: NDArray[np.float32] | None = None
     if isinstance(contender, StaticPolicy):
         for host in range(batch.nr_hosts):
             batch.core.set_schemes(host, contender.schemes)
+    elif isinstance(contender, FixedAction):
+        actions = np.tile(np.array(contender.action, dtype=np.float32), (batch.nr_hosts, 1))
     else:
         actions = np.zeros((batch.nr_hosts, batch.schema.nr_knobs), dtype=np.float32)
     for _ in range(batch.config.episode_steps):

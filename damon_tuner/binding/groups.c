@@ -2,6 +2,11 @@
 /* Knob groups, from their names, and what policies of them see and set. */
 #include "binding.h"
 
+#include <math.h>
+
+/* Quotas are shares of a tenant's memory; the least that there is is so for a tenant of any size. */
+#define TENANT_BYTES 0x1p30
+
 static int group_from_py(PyObject *name, unsigned *groups)
 {
 	for (unsigned i = 0; PyUnicode_Check(name) && i < NR_KNOB_GROUPS; i++)
@@ -78,9 +83,41 @@ static PyObject *core_knob_names(PyObject *Py_UNUSED(module), PyObject *args)
 	return names_where(knob_name, NR_KNOBS, groups);
 }
 
+/* Of a knob that does no harm wherever it stands, where it stands at first. */
+static double careful_action(enum knob knob)
+{
+	const struct knob_about *about = &knob_table[knob];
+	const struct knobs initial = knobs_initial(TENANT_BYTES);
+	const double careful = isnan(about->careful) ? initial.value[knob] : about->careful;
+
+	return (double)knob_encode(knob, careful, TENANT_BYTES);
+}
+
+static PyObject *core_careful_action(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	PyObject *list, *tuple;
+	unsigned groups;
+
+	if (!PyArg_ParseTuple(args, "O&", groups_from_py, &groups))
+		return NULL;
+	list = PyList_New(0);
+	for (enum knob k = 0; list && k < NR_KNOBS; k++) {
+		const bool is_on = GROUP_BIT(knob_table[k].group) & groups;
+		PyObject *item = is_on ? PyFloat_FromDouble(careful_action(k)) : NULL;
+
+		if (is_on && (!item || PyList_Append(list, item)))
+			Py_CLEAR(list);
+		Py_XDECREF(item);
+	}
+	tuple = list ? PyList_AsTuple(list) : NULL;
+	Py_XDECREF(list);
+	return tuple;
+}
+
 PyMethodDef groups_methods[] = {
 	{ "observation_names", core_observation_names, METH_VARARGS,
 	  "The features that a policy of some groups sees." },
 	{ "knob_names", core_knob_names, METH_VARARGS, "The knobs that it sets." },
+	{ "careful_action", core_careful_action, METH_VARARGS, "The action that does least." },
 	{ NULL, NULL, 0, NULL },
 };
