@@ -11,7 +11,7 @@
 #define SLOPE_S 120.0
 #define TREND_LASTS_S 120.0
 /* Errors older than this count little. */
-#define ERRORS_S 600.0
+#define ERRORS_S 300.0
 /* Forecasts that must have come due until the rules are weighed. */
 #define MIN_ERRORS 8.0
 /* A rule that is twice as wrong as another counts 2 to the power of this less. */

@@ -53,12 +53,15 @@ static unsigned collect_evidence(const struct forecast *f, const struct history 
 	return nr;
 }
 
-/* Two periods have to tell of an access; one will do where every period is like the last. */
+/*
+ * Every period has to tell of an access, two at least; of three one may tell by an age alone.  One
+ * period will do where each is like the last.
+ */
 static bool is_enough(const struct forecast *f, unsigned evidence, unsigned periods)
 {
 	if (periods == 1 && f->strength >= ONCE_IS_ENOUGH)
 		return evidence >= SAMPLED;
-	return evidence >= 2 * SAMPLED;
+	return evidence >= 2 * SAMPLED && evidence + 1 >= periods * SAMPLED;
 }
 
 /* Chunks from @first to @last, and the evidence for all of them together. */
