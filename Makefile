@@ -47,7 +47,7 @@ test-kernels: $(DEV_READY) ## the tests in the real kernel, on every series that
 	$(BIN)/python -m damon_tuner.kernel_iface.guest.matrix
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
-	@for group in sim score field fidelity attributes calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
+	@for group in sim score field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
 
 pretrained: $(TRAIN_READY) ## train the policy that is shipped again
 	$(BIN)/damon-tuner train --out out/pretrained --steps 1500000

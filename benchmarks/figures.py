@@ -31,10 +31,21 @@ def measure(
         from damon_tuner.benchmarks.field import field_figures
 
         return field_figures(threads)
+    if group == "kernel":
+        return _kernel(policy, budget, reuse)
+    return _further(group)
+
+
+def _further(group: str) -> Iterable[Figure]:
+    """The groups to which nothing of the command line matters."""
     if group == "attributes":
         from damon_tuner.benchmarks.attributes.compare import attribute_figures
 
         return attribute_figures()
+    if group == "forecast":
+        from damon_tuner.benchmarks.forecast.run import forecast_figures
+
+        return forecast_figures()
     if group == "faults":
         from damon_tuner.benchmarks.faults import fault_figures
 
@@ -43,11 +54,9 @@ def measure(
         from damon_tuner.benchmarks.daemon.run import daemon_figures
 
         return daemon_figures()
-    if group == "calibrate":
-        from damon_tuner.benchmarks.calibrate import calibrate_figures
+    from damon_tuner.benchmarks.calibrate import calibrate_figures
 
-        return calibrate_figures()
-    return _kernel(policy, budget, reuse)
+    return calibrate_figures()
 
 
 def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figure]:

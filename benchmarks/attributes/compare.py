@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,10 @@ from tqdm import tqdm
 from damon_tuner import _core
 from damon_tuner.benchmarks.attributes.cost import cost_figures
 from damon_tuner.benchmarks.attributes.truth import TICK_S, Recorder, Truth
+from damon_tuner.benchmarks.blocks import block_middles, load_range
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.envs.workload_file import bundled_workload
-from damon_tuner.kernel_iface.host import MonitoringAttrs, Snapshot
+from damon_tuner.kernel_iface.host import MonitoringAttrs
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.attributes import REPORT_MONITORING, Attributes, Chunk
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, MONITORING
@@ -112,19 +112,12 @@ def episode_score(family: str, seed: int, view: View) -> Score:
             recorder.look()
         snapshot = host.snapshot()
         attributes.update(snapshot)
-    return _compare(attributes.chunks(), recorder.truth(), _load_range(snapshot))
+    return _compare(attributes.chunks(), recorder.truth(), load_range(snapshot))
 
 
-def _load_range(snapshot: Snapshot) -> tuple[int, int]:
-    """Of the three ranges of a process the middle one, which is the load's."""
-    regions = snapshot.regions
-    holes = [(a.end, b.start) for a, b in pairwise(regions) if a.end != b.start]
-    return holes[0][1], holes[-1][0]
-
-
-def _compare(chunks: Sequence[Chunk], truth: Truth, load_range: tuple[int, int]) -> Score:
+def _compare(chunks: Sequence[Chunk], truth: Truth, within: tuple[int, int]) -> Score:
     score = Score()
-    blocks = [_blocks_of(chunk, load_range, len(truth.begins)) for chunk in chunks]
+    blocks = [_blocks_of(chunk, within, len(truth.begins)) for chunk in chunks]
     for name, there in (
         ("sequential", truth.is_sequential),
         ("irregular", truth.is_irregular),
@@ -145,10 +138,9 @@ def _compare(chunks: Sequence[Chunk], truth: Truth, load_range: tuple[int, int])
     return score
 
 
-def _blocks_of(chunk: Chunk, load_range: tuple[int, int], nr_blocks: int) -> NDArray[np.int64]:
+def _blocks_of(chunk: Chunk, within: tuple[int, int], nr_blocks: int) -> NDArray[np.int64]:
     """The blocks whose middle is in the chunk."""
-    start, end = load_range
-    middle = start + (np.arange(nr_blocks) + 0.5) * ((end - start) / nr_blocks)
+    middle = block_middles(within, nr_blocks)
     return np.nonzero((middle >= chunk.start) & (middle < chunk.end))[0]
 
 

@@ -29,6 +29,7 @@ GROUPS = (
     "faults",
     "daemon",
     "attributes",
+    "forecast",
 )
 
 

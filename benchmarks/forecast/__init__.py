@@ -1,0 +1,1 @@
+"""The forecast against what came: `damon-tuner figures forecast`."""
