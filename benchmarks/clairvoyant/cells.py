@@ -7,6 +7,7 @@ mixture cost at most what the best one for its mean does, so that a bound stays 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -53,6 +54,14 @@ def split(values: Floats, grid: Floats) -> tuple[Indices, Floats]:
     return below, np.clip(above, 0.0, 1.0)
 
 
+def _split_one(value: float, grid: Floats) -> list[tuple[int, float]]:
+    """As ``split``: the points around a value that have a part of it, and how much."""
+    below = min(max(bisect_right(grid, value) - 1, 0), len(grid) - 2)
+    above = float((value - grid[below]) / (grid[below + 1] - grid[below]))
+    parts = (below, 1.0 - min(above, 1.0)), (below + 1, min(above, 1.0))
+    return [(at, part) for at, part in parts if part > 0.0]
+
+
 class CellCounter:
     """Adds up the cells of one tenant while its load changes.
 
@@ -66,36 +75,48 @@ class CellCounter:
         self._now = np.zeros((len(BLOATS), 2, len(RATES_HZ)))
         self._nr_bloats = 0
         self._sums: dict[tuple[int, int], Floats] = {}
+        # time that passed since the last change, by the same
+        self._passed_s: dict[tuple[int, int], float] = {}
 
-    def change(self, blocks: Indices, rates_hz: Floats, touched: Floats, sign: float) -> None:
-        """Add (``sign`` 1) or take away (-1) what ``blocks`` hold, all arrays (changed,)."""
+    def change(
+        self, blocks: Indices, before: tuple[Floats, Floats], now: tuple[Floats, Floats]
+    ) -> None:
+        """Change the rates and touched shares of ``blocks``, all arrays (changed,)."""
+        self._catch_up()
+        rates_hz, touched = (np.concatenate(pair) for pair in zip(before, now, strict=True))
+        is_file = np.tile(self._is_file[blocks], 2)
         rate, rate_above = split(rates_hz, RATES_HZ)
         bloat, bloat_above = split(1.0 / np.maximum(touched, 1e-9) - 1.0, BLOATS)
         self._nr_bloats = max(self._nr_bloats, int(bloat.max()) + 2)
-        pages = sign * touched * self._pages_per_block
+        pages = touched * np.repeat([-self._pages_per_block, self._pages_per_block], len(blocks))
         for i in (0, 1):
             for j in (0, 1):
                 part = (bloat_above if i else 1 - bloat_above) * (
                     rate_above if j else 1 - rate_above
                 )
-                at = (bloat + i, self._is_file[blocks], rate + j)
+                at = (bloat + i, is_file, rate + j)
                 np.add.at(self._now, at, pages * part)
 
     def pass_time(self, seconds: float, load: float, us_per_access: float) -> None:
         """Let time pass with the load as it is."""
-        loads = split(np.array([load]), LOADS)
-        costs = split(np.array([us_per_access]), US_PER_ACCESS)
-        for i in (0, 1):
-            for j in (0, 1):
-                part = (loads[1][0] if i else 1 - loads[1][0]) * (
-                    costs[1][0] if j else 1 - costs[1][0]
-                )
-                if part > 0.0:
-                    key = int(loads[0][0]) + i, int(costs[0][0]) + j
-                    self._add(key, seconds * part)
+        for at_load, load_part in _split_one(load, LOADS):
+            for at_cost, cost_part in _split_one(us_per_access, US_PER_ACCESS):
+                key = at_load, at_cost
+                part_s = seconds * load_part * cost_part
+                self._passed_s[key] = self._passed_s.get(key, 0.0) + part_s
+
+    def _catch_up(self) -> None:
+        # most loads touch blocks as a whole, and need but few of the rows
+        rows = slice(self._nr_bloats)
+        for key, seconds in self._passed_s.items():
+            if key not in self._sums:
+                self._sums[key] = np.zeros_like(self._now)
+            self._sums[key][rows] += seconds * self._now[rows]
+        self._passed_s.clear()
 
     def cells(self) -> Cells:
         """Every cell that there was."""
+        self._catch_up()
         parts = []
         for (load, cost), sums in self._sums.items():
             # what rounding left of memory that went away is no memory
@@ -111,13 +132,6 @@ class CellCounter:
                 )
             )
         return _join(parts)
-
-    def _add(self, key: tuple[int, int], seconds: float) -> None:
-        if key not in self._sums:
-            self._sums[key] = np.zeros_like(self._now)
-        # most loads touch blocks as a whole, and need but few of the rows
-        rows = slice(self._nr_bloats)
-        self._sums[key][rows] += seconds * self._now[rows]
 
 
 def merged(cells: Cells, *, bloat: bool, load: bool, us_per_access: bool) -> Cells:

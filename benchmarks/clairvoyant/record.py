@@ -28,9 +28,8 @@ class Record:
     """An episode of one host with one tenant, unmanaged.
 
     ``parameters`` is what was drawn. The arrays have shape (ticks,), a tenth of a second each:
-    threads that were busy, the busy share of the host's CPUs, touched pages, and pages of blocks
-    that were touched at all. ``first_touch_us`` is the least that first touches take, without
-    huge pages and with them.
+    threads that were busy, the busy share of the host's CPUs, and pages of blocks that hold any.
+    ``first_touch_us`` is the least that first touches take, without huge pages and with them.
     """
 
     parameters: Mapping[str, float]
@@ -40,7 +39,6 @@ class Record:
     tick_s: float
     busy_threads: Floats
     load: Floats
-    touched_pages: Floats
     mapped_pages: Floats
     first_touch_us: tuple[float, float]
     cost_unmanaged_byte_s: float
@@ -108,10 +106,11 @@ class _Recorder:
         self._touched = np.zeros(nr_blocks, dtype=np.float32)
         self._next = np.zeros((2, nr_blocks), dtype=np.float32)
         self._access_hz = 0.0
+        self._mapped_pages = 0.0
         self._started = False
         self._first_touch_us = np.zeros(2)
         self._truth = np.zeros(NR_TRUTH)
-        self._ticks: list[tuple[float, float, float, float]] = []
+        self._ticks: list[tuple[float, float, float]] = []
 
     def look(self) -> None:
         """Take in what the load does from now on."""
@@ -122,12 +121,16 @@ class _Recorder:
             return
         before = self._touched[changed].astype(np.float64)
         now = touched[changed].astype(np.float64)
-        self._counter.change(changed, self._rates[changed].astype(np.float64), before, -1.0)
-        self._counter.change(changed, rates[changed].astype(np.float64), now, 1.0)
+        self._counter.change(
+            changed,
+            (self._rates[changed].astype(np.float64), before),
+            (rates[changed].astype(np.float64), now),
+        )
         if self._started:
             self._touch(changed, before, now)
         self._rates[changed], self._touched[changed] = rates[changed], touched[changed]
         self._access_hz = float(np.dot(rates.astype(np.float64), touched)) * self._pages
+        self._mapped_pages = float(np.count_nonzero(self._touched)) * self._pages
 
     def pass_tick(self, truth: Floats) -> None:
         """Take in what the tick has cost."""
@@ -138,13 +141,11 @@ class _Recorder:
         load = min(busy / cpus, 1.0)
         us_per_access = busy * 1e6 / self._access_hz if self._access_hz > 1e-9 else 0.0
         self._counter.pass_time(_TICK_US * 1e-6, load, us_per_access)
-        touched = float(self._touched.sum(dtype=np.float64)) * self._pages
-        mapped = np.count_nonzero(self._touched) * self._pages
-        self._ticks.append((busy, load, touched, mapped))
+        self._ticks.append((busy, load, self._mapped_pages))
 
     def finish(self) -> Record:
         total = {name: float(self._truth[i]) for name, i in _TRUTH.items()}
-        busy, load, touched, mapped = np.array(self._ticks).T
+        busy, load, mapped = np.array(self._ticks).T
         return Record(
             parameters=self.parameters,
             has_twin=self._core.has_twin(self._host),
@@ -153,7 +154,6 @@ class _Recorder:
             tick_s=_TICK_US * 1e-6,
             busy_threads=busy,
             load=load,
-            touched_pages=touched,
             mapped_pages=mapped,
             first_touch_us=(float(self._first_touch_us[0]), float(self._first_touch_us[1])),
             cost_unmanaged_byte_s=total["cost_unmanaged_byte_s"],
