@@ -13,7 +13,7 @@ TRAIN_READY := $(VENV)/.train
 DEV_READY := $(VENV)/.dev
 
 .DEFAULT_GOAL := help
-.PHONY: help tune test lint types sanitize kernel-demo fidelity-recordings kernel-tests test-kernels figures pretrained clean
+.PHONY: help tune test lint types sanitize kernel-demo fidelity-recordings kernel-tests test-kernels figures knobs pretrained clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,12 @@ test-kernels: $(DEV_READY) ## the tests in the real kernel, on every series that
 	$(BIN)/python -m damon_tuner.kernel_iface.guest.matrix
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
-	@for group in sim score field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
+	@for group in sim score knobs field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
+
+knobs: $(TRAIN_READY) ## what each group of knobs is worth in the simulator, and its picture: 12 minutes
+	mkdir -p out
+	$(BIN)/damon-tuner figures knobs --seeds 24 > out/knobs.jsonl
+	$(BIN)/python -m damon_tuner.benchmarks.knobs_picture out/knobs.jsonl docs/images/knobs.png
 
 pretrained: $(TRAIN_READY) ## train the policy that is shipped again
 	$(BIN)/damon-tuner train --out out/pretrained --steps 1500000

@@ -27,6 +27,10 @@ def measure(
         return fidelity_figures()
     if group == "score":
         return _score(policy, budget, seeds, threads)
+    if group == "knobs":
+        from damon_tuner.benchmarks.knobs import knob_figures
+
+        return knob_figures(budget, seeds, threads)
     if group == "field":
         from damon_tuner.benchmarks.field import field_figures
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from damon_tuner import _core
@@ -108,10 +109,16 @@ def run_score(
 
 def summarise(results: Sequence[Result], metric: str) -> Summary:
     """Mean over workloads of the mean over seeds, with its interval."""
-    strata = [
-        np.array([getattr(r, metric) for r in results if r.workload == workload])
-        for workload in sorted({r.workload for r in results})
-    ]
+    return bootstrap(
+        [
+            np.array([getattr(r, metric) for r in results if r.workload == workload])
+            for workload in sorted({r.workload for r in results})
+        ]
+    )
+
+
+def bootstrap(strata: Sequence[NDArray[np.float64]]) -> Summary:
+    """Mean over ``strata`` of the mean of each, with its interval."""
     rng = np.random.default_rng(0)
     means = np.mean(
         [

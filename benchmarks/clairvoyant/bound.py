@@ -8,10 +8,12 @@ is solved in the dual: prices on time and rooms at which each cell takes its bes
 of such prices gives a bound, so that one which is not quite the best is a bound as well.
 
 It charges what the simulator charges for faults, slow memory, huge pages, memory at rest and the
-clock, and nothing for what moves memory: CPU time of page-out, of migration, of collapse and of
-monitoring. It holds for one tenant that nobody kills, and, unless the host is short of memory from
-the start, for policies that leave as much memory online as the load needs: who lets the kernel
-run short on purpose pages out by it.
+clock (where there is slow memory as well, no time for the clock), and nothing for what moves
+memory: CPU time of page-out, of migration, of collapse and of monitoring.
+
+It holds for one tenant that nobody kills, and, unless the host is short of memory from the start,
+for policies that leave as much memory online as the load needs: who lets the kernel run short on
+purpose pages out by it.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ GROUPS = (
     "daemon",
     "attributes",
     "forecast",
+    "knobs",
 )
 
 
