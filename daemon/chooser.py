@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from damon_tuner import _core
+from damon_tuner._core import KNOB_GROUPS
 from damon_tuner.daemon.watermarks import WatermarkSwitch
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
@@ -58,8 +59,11 @@ def no_policy(name: str, trouble: str, schema: Schema = RECLAIM) -> Trusted:
     return Trusted(network, everything(schema), name, trouble=trouble)
 
 
-def trusted_policy(path: Path) -> Trusted:
-    """Read a policy file; raises ``PolicyFileError``, also for monitoring that is not ours."""
+def trusted_policy(path: Path, allowed: Collection[str] = KNOB_GROUPS) -> Trusted:
+    """Read a policy file; raises ``PolicyFileError``, also for monitoring that is not ours.
+
+    And for one that sets knobs of other groups than those ``allowed``.
+    """
     # Read once, so that what is checked is what is named.
     raw = read_policy(path)
     policy = parse_policy(path, raw)
@@ -68,6 +72,12 @@ def trusted_policy(path: Path) -> Trusted:
         raise PolicyFileError(
             f"{path} was trained with other monitoring ({trained_with}) than this release uses "
             f"({monitoring()}): train it again"
+        )
+    if more := [group for group in policy.schema.groups if group not in allowed]:
+        groups = ", ".join(f'"{group}"' for group in policy.schema.groups)
+        raise PolicyFileError(
+            f"{path} also sets {', '.join(more)}, which is not allowed here: write "
+            f"knob_groups = [{groups}], or use another policy"
         )
     return Trusted(policy.network(), policy.envelope, str(path), hashlib.sha256(raw).hexdigest())
 
@@ -99,8 +109,12 @@ class Chooser:
     def reconfigure(
         self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
     ) -> None:
-        """Go on with others; what the guard knows stays."""
+        """Go on with others; what the guard knows stays, unless other knobs are set."""
+        is_same = policy.schema == self._policy.schema
         self._policy, self._fallback, self._limits = policy, fallback, limits
+        if not is_same:
+            self._learned = LearnedPolicy(policy.network, budget, limits, schema=policy.schema)
+            return
         self._learned.set_network(policy.network)
         self._learned.set_budget(budget)
         self._learned.set_limits(limits)

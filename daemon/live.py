@@ -45,6 +45,7 @@ def manage_process(
         swap_in_us=swap_in_us or measure_swap_in_us(),
         state_dir=state_dir,
         lease_s=lease_for(interval_s),
+        groups=policy.schema.groups if isinstance(policy, LearnedPolicy) else (),
     )
     describe = json_line if as_json else text_line
     control(

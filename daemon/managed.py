@@ -13,8 +13,10 @@ from damon_tuner.daemon.shadow import ShadowAccount
 from damon_tuner.daemon.status import TenantStatus
 from damon_tuner.daemon.tenants import Found
 from damon_tuner.kernel_iface.host import Snapshot
+from damon_tuner.kernel_iface.sysfs.hands import Hands
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.policies.decision import Decision
+from damon_tuner.policies.plan import Plan
 from damon_tuner.policies.schema import RECLAIM
 
 SCORE = "score"
@@ -27,14 +29,16 @@ _HEAT_CLASSES = tuple(
 class ManagedTenant:
     """A tenant that ``found`` says is there, watched by ``host``, which is started.
 
-    In shadow mode its schemes are accounted for and never set; a fault would then bring
-    ``readahead_pages`` from swap.
+    ``hands`` carry out what is decided, and look after it until ``stop``. In shadow mode its
+    schemes are accounted for and never set; a fault would then bring ``readahead_pages`` from
+    swap.
     """
 
     def __init__(
         self,
         found: Found,
         host: SessionHost,
+        hands: Hands,
         chooser: Chooser,
         mode: Mode,
         *,
@@ -42,6 +46,8 @@ class ManagedTenant:
     ) -> None:
         self.found = found
         self.host = host
+        self._hands = hands
+        hands.add(found.name, host, found.cgroup)
         self.chooser = chooser
         self._readahead_pages = readahead_pages
         self._shadow = self._account() if mode is Mode.SHADOW else None
@@ -60,16 +66,16 @@ class ManagedTenant:
         """Observe, decide, and carry out; raises what ``SessionHost`` raises."""
         if self._score is not None and self._score.is_below_floor():
             tripped = (*tripped, SCORE)
-        snapshot = self.host.snapshot()
+        snapshot = self._hands.observed(self.found.name, self.host.snapshot())
         if self._shadow is not None:
             snapshot = self._shadow.seen(snapshot)
         decision = self.chooser.decide(snapshot, tripped)
-        schemes = decision.schemes
+        plan = decision.plan
         if self._shadow is not None:
-            self._shadow.decide(schemes)
-            schemes = ()
+            self._shadow.decide(plan.schemes)
+            plan = Plan()
         # What stops page-out does not wait for the quota's window to end.
-        self.host.apply(schemes, is_urgent=HOLD in decision.reasons)
+        self._hands.plan(self.found.name, plan, is_urgent=HOLD in decision.reasons)
         return self._noted(snapshot, decision, elapsed_s)
 
     def follow(self, found: Found) -> None:
@@ -85,7 +91,7 @@ class ManagedTenant:
             self._score = _score_reader(found)
         self.found = found
         if mode is Mode.SHADOW and self._shadow is None:
-            self.host.apply((), is_urgent=True)
+            self._hands.plan(self.found.name, Plan(), is_urgent=True)
             self._shadow = self._account()
         elif mode is Mode.ACT:
             self._shadow = None
@@ -93,6 +99,7 @@ class ManagedTenant:
     def stop(self) -> None:
         """End it; raises ``NotRestoredError``."""
         self._close_score()
+        self._hands.remove(self.found.name)
         self.host.stop()
 
     def status(self) -> TenantStatus:

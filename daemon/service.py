@@ -224,7 +224,7 @@ class Service:
     def _first_policy(self, config: Config) -> Trusted:
         path = config.policy or PRETRAINED
         try:
-            return trusted_policy(path)
+            return trusted_policy(path, config.knob_groups)
         except TunerError as error:
             self._warn(f"the static policy {config.fallback} decides: {error}")
             return no_policy(str(path), str(error))
@@ -233,7 +233,7 @@ class Service:
         """What a reload brings; a file that was of no use before may still be of none."""
         path = config.policy or PRETRAINED
         try:
-            return trusted_policy(path)
+            return trusted_policy(path, config.knob_groups)
         except TunerError as error:
             if not self._policy.trouble or self._policy.name != str(path):
                 raise

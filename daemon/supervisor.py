@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from damon_tuner.daemon.chooser import Chooser, Trusted
@@ -21,6 +22,7 @@ from damon_tuner.daemon.trouble import (
 )
 from damon_tuner.errors import NotRestoredError, TakenOverError, TargetGoneError, TunerError
 from damon_tuner.kernel_iface.host import Context, Target
+from damon_tuner.kernel_iface.sysfs.hands import Hands, OwnHands, hands_for, nr_slots
 from damon_tuner.kernel_iface.sysfs.lease import lease_for
 from damon_tuner.kernel_iface.sysfs.observe.swap import readahead_pages
 from damon_tuner.kernel_iface.sysfs.session import Session
@@ -51,6 +53,8 @@ class Supervisor:
     ) -> None:
         self._held = Held(make_session, config.max_tenants)
         self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
+        self._hands: Hands = OwnHands()
+        self._make_room()
         self._warn = warn
         self._tenants: dict[str, ManagedTenant] = {}
         # Those that could not be ended yet, and in how many rounds that was tried.
@@ -123,6 +127,8 @@ class Supervisor:
                 yield outcome
             if self.stood_down:
                 return
+        if not self._carry_out():
+            return
         self._pause_s = FIRST_PAUSE_S
         self._release_if_idle()
 
@@ -132,6 +138,7 @@ class Supervisor:
         if not session.is_open:
             return None
         try:
+            hands_s = self._hands.advance()
             with self._tree.sensible():
                 due_us = session.damon.flush()
         except TakenOverError as error:
@@ -140,7 +147,8 @@ class Supervisor:
         except TunerError:
             # It is given up, and what comes of that the next round shows.
             return None
-        return None if due_us is None else max(due_us / 1e6 - self._now_s(), 0.0)
+        due_s = None if due_us is None else max(due_us / 1e6 - self._now_s(), 0.0)
+        return min((s for s in (due_s, hands_s) if s is not None), default=None)
 
     def pause(self) -> None:
         """Give everything back, and do nothing until ``resume``."""
@@ -157,13 +165,15 @@ class Supervisor:
         """Go on by another configuration; tenants that stay keep what is known of them.
 
         Raises:
-            NotRestoredError: another ``max_tenants`` takes giving everything back, which failed;
-                all goes on by the configuration before.
+            NotRestoredError: another ``max_tenants``, or a policy that sets other knobs, takes
+                giving everything back, which failed; all goes on by the configuration before.
         """
-        if config.max_tenants != self._config.max_tenants:
+        is_other = config.max_tenants, policy.schema
+        if is_other != (self._config.max_tenants, self._policy.schema):
             self._give_back()
             self._held.resize(config.max_tenants)
         self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
+        self._make_room()
         self._finder = Finder(self._tree, config.tenants, config.protected_cgroups)
         self.watch.limits = config.breaker
         self._troubles.clear()
@@ -206,6 +216,24 @@ class Supervisor:
             self._troubles.is_over(name)
             return outcome
         return None
+
+    def _carry_out(self) -> bool:
+        """Do what all decisions ask for together; whether it can go on."""
+        before = self._hands.trouble
+        try:
+            self._hands.carry_out()
+        except TakenOverError as error:
+            self._stand_down(error)
+            return False
+        if self._hands.trouble and self._hands.trouble != before:
+            self._warn(self._hands.trouble)
+        return True
+
+    def _make_room(self) -> None:
+        """Have a kdamond for each tenant and node; nothing is taken yet."""
+        wanted = nr_slots(self._tree, self._policy.schema.groups, self._config.max_tenants)
+        if wanted != self._config.max_tenants and not self._held.session.is_open:
+            self._held.resize(wanted)
 
     def _look_for_tenants(self) -> None:
         """Find them, and let go of those that are not there any more."""
@@ -258,11 +286,12 @@ class Supervisor:
         session = self._held.session
         if not session.is_open:
             session.open()
+            self._hands = hands_for(session, self._policy.schema.groups, self._lease_s)
         host = SessionHost(
             session,
             Context(targets=tuple(map(Target, found.pids)), attrs=MONITORING),
             swap_in_us=self._swap_in_us,
-            lease_s=lease_for(self._config.interval_s),
+            lease_s=self._lease_s,
         )
         try:
             # Before the start: what fails after it would leave a kdamond that nobody ends.
@@ -276,7 +305,12 @@ class Supervisor:
             self._failed(found.name, error)
             return
         self._tenants[found.name] = ManagedTenant(
-            found, host, self._chooser(found), self._config.mode, readahead_pages=pages
+            found,
+            host,
+            self._hands,
+            self._chooser(found),
+            self._config.mode,
+            readahead_pages=pages,
         )
 
     def _chooser(self, found: Found) -> Chooser:
@@ -291,9 +325,7 @@ class Supervisor:
     def _reconfigure_one(self, name: str, tenant: ManagedTenant, config: TenantConfig) -> None:
         fallback = STATIC_POLICIES[self._config.fallback]
         tenant.chooser.reconfigure(self._policy, fallback, config.budget, _limits(config))
-        tenant.host.reconfigure(
-            swap_in_us=self._swap_in_us, lease_s=lease_for(self._config.interval_s)
-        )
+        tenant.host.reconfigure(swap_in_us=self._swap_in_us, lease_s=self._lease_s)
         try:
             tenant.reconfigure(replace(tenant.found, config=config), self._config.mode)
         except TakenOverError as error:
@@ -372,6 +404,10 @@ class Supervisor:
             self._remember(name, tenant)
         tenants = [*self._tenants.values(), *self._leaving]
         self._tenants, self._leaving, self._idle_since_s = {}, {}, None
+        # What it leaves is in the session's journal, and the session tells.
+        with suppress(NotRestoredError):
+            self._hands.stop()
+        self._hands = OwnHands()
         told = self._held.give_back()
         for tenant in tenants:
             # The session is closed, and nothing of theirs is left but files to let go of.
@@ -409,6 +445,10 @@ class Supervisor:
     @property
     def _tree(self) -> Tree:
         return self._held.session.tree
+
+    @property
+    def _lease_s(self) -> float:
+        return lease_for(self._config.interval_s)
 
     def _now_s(self) -> float:
         return self._held.session.kernel.now_us() / 1e6

@@ -50,6 +50,8 @@ class Found:
     is_protected: bool = False
     is_unknown: bool = False
     """It could not be looked up just now, and may well be there."""
+    cgroup: str | None = None
+    """Below the mount, where the tenant is all of a control group."""
 
 
 class Finder:
@@ -82,7 +84,9 @@ class Finder:
             for tenant in tenants:
                 pids = tuple(pid for pid in tenant.pids if pid not in taken)
                 taken.update(pids)
-                found.append(self._judged_safely(tenant, pids))
+                # Pages of a group are not told apart by process.
+                whole = tenant if pids == tenant.pids else replace(tenant, cgroup=None)
+                found.append(self._judged_safely(whole, pids))
         return found
 
     def _judged_safely(self, tenant: Found, pids: tuple[int, ...]) -> Found:
@@ -132,7 +136,7 @@ class Finder:
         for path in paths[: _MOST_MATCHES if is_pattern else 1]:
             name = f"{config.name}:{path}" if is_pattern else config.name
             pids = self._processes(f"{mount.path}/{path}")
-            yield Found(name, f"cgroup {path}", config, tuple(pids))
+            yield Found(name, f"cgroup {path}", config, tuple(pids), cgroup=path)
         if not paths:
             yield Found(config.name, source, config, reason="there is no such cgroup now")
         elif is_pattern and len(paths) > _MOST_MATCHES:

@@ -101,6 +101,11 @@ class LearnedPolicy:
         self._observation = array("f", bytes(4 * schema.nr_features))
         self._action = array("f", bytes(4 * schema.nr_knobs))
 
+    @property
+    def schema(self) -> Schema:
+        """What the network sees and sets."""
+        return self._schema
+
     def decide(self, snapshot: Snapshot, tripped: Collection[str] = ()) -> Decision:
         """Observe ``snapshot`` and decide; call it once a control interval.
 

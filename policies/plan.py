@@ -58,7 +58,7 @@ def carry_out(host: Host, plan: Plan) -> None:
         host.carry_out(plan)
     elif plan.is_for_the_host:
         raise TunerError(
-            "this policy sets tiers or memory power, which need the whole host: use damon-tunerd"
+            "this policy sets tiers or memory power: it needs a host that was told so (groups)"
         )
     else:
         host.apply(plan.schemes)

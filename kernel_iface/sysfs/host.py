@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from damon_tuner.errors import NotRestoredError
 from damon_tuner.kernel_iface.host import Context, Operations, Scheme, Snapshot
-from damon_tuner.kernel_iface.sysfs.kernel import Kernel
+from damon_tuner.kernel_iface.sysfs.hands import Hands, OwnHands, hands_for, nr_slots
+from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
 from damon_tuner.kernel_iface.sysfs.region_source import RegionsBy
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
-from damon_tuner.kernel_iface.sysfs.tree import Access
+from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
+from damon_tuner.policies.plan import Plan
+
+_NAME = "tenant"
 
 
 class SysfsHost:
@@ -20,7 +26,7 @@ class SysfsHost:
 
     It is a session with one tenant. ``root``, ``busy_timeout_s``, ``record``, ``kernel``,
     ``state_dir`` and ``regions_by`` are as in :class:`Session`, ``swap_in_us`` and ``lease_s``
-    as in :class:`SessionHost`.
+    as in :class:`SessionHost`. ``groups`` are the knobs that ``carry_out`` is to set.
 
     As a context manager it stops on leaving.
     """
@@ -37,8 +43,13 @@ class SysfsHost:
         state_dir: Path | None = None,
         regions_by: RegionsBy = "auto",
         lease_s: float | None = None,
+        groups: Collection[str] = (),
     ) -> None:
+        self._groups, self._lease_s = groups, lease_s
+        self._hands: Hands = OwnHands()
+        nr = nr_slots(Tree(kernel or LocalKernel(root)), groups, 1)
         self._session = Session(
+            nr,
             root=root,
             busy_timeout_s=busy_timeout_s,
             record=record,
@@ -61,6 +72,8 @@ class SysfsHost:
         self._session.open()
         with self._session.undone_on_failure():
             self._tenant.start(schemes)
+            self._hands = hands_for(self._session, self._groups, self._lease_s)
+            self._hands.add(_NAME, self._tenant)
 
     def check(self) -> None:
         """Refuse what ``start`` would refuse of the kernel and its users, writing nothing."""
@@ -68,11 +81,29 @@ class SysfsHost:
 
     def advance(self, seconds: float) -> None:
         """Let time pass, as ``SessionHost.advance`` does."""
-        self._tenant.advance(seconds)
+        kernel = self._session.kernel
+        end_us = kernel.now_us() + int(seconds * 1e6)
+        while (wait_s := self._hands.advance()) is not None:
+            until_us = kernel.now_us() + int(wait_s * 1e6)
+            if until_us >= end_us:
+                break
+            self._tenant.advance(wait_s)
+            if kernel.now_us() < until_us:
+                # the process has exited
+                return
+        self._tenant.advance(max(end_us - kernel.now_us(), 0) / 1e6)
 
     def snapshot(self) -> Snapshot:
         """Observe; raises what ``SessionHost.snapshot`` raises."""
-        return self._tenant.snapshot()
+        return self._hands.observed(_NAME, self._tenant.snapshot())
+
+    def carry_out(self, plan: Plan) -> None:
+        """Replace the running plan.
+
+        Raises what ``SessionHost.apply`` raises.
+        """
+        self._hands.plan(_NAME, plan)
+        self._hands.carry_out()
 
     def apply(self, schemes: Sequence[Scheme], *, is_urgent: bool = False) -> None:
         """Replace the schemes; raises what ``SessionHost.apply`` raises."""
@@ -84,6 +115,14 @@ class SysfsHost:
         Raises:
             NotRestoredError: names what is left and the commands that mend it.
         """
+        try:
+            # What it leaves is in the session's journal, and the session tells.
+            with suppress(NotRestoredError):
+                self._hands.stop()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         try:
             self._session.close()
         finally:
