@@ -34,13 +34,20 @@ time.sleep(3600)
 
 
 @pytest.fixture
-def spawn_idler() -> Iterator[Callable[[], subprocess.Popen[str]]]:
-    """Start processes whose 32 MiB nobody touches; they end with the test."""
+def spawn_idler() -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Start processes whose 32 MiB nobody touches, in a control group if one is given.
+
+    They end with the test.
+    """
     processes: list[subprocess.Popen[str]] = []
 
-    def spawn() -> subprocess.Popen[str]:
+    def spawn(group: Path | None = None) -> subprocess.Popen[str]:
+        def join() -> None:
+            if group is not None:
+                (group / "cgroup.procs").write_text(str(os.getpid()))
+
         command = [sys.executable, "-S", "-c", _IDLER]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=join)
         processes.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -53,7 +60,7 @@ def spawn_idler() -> Iterator[Callable[[], subprocess.Popen[str]]]:
 
 
 @pytest.fixture
-def idler(spawn_idler: Callable[[], subprocess.Popen[str]]) -> subprocess.Popen[str]:
+def idler(spawn_idler: Callable[..., subprocess.Popen[str]]) -> subprocess.Popen[str]:
     return spawn_idler()
 
 

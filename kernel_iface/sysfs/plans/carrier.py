@@ -34,8 +34,12 @@ from damon_tuner.policies.plan import Plan
 TIERING, THP, POWER = "tiering", "thp", "power"
 """The groups of knobs that a carrier looks after; it takes no notice of others."""
 
-NODE_MONITORING = MonitoringAttrs(max_nr_regions=1_000)
-"""How DAMON monitors the nodes' physical memory, unless told otherwise."""
+NODE_MONITORING = MonitoringAttrs(min_nr_regions=100, max_nr_regions=1_000)
+"""How DAMON monitors the nodes' physical memory, unless told otherwise.
+
+Pages of all tenants lie beside each other there: in a tenth of a node some page is always in use,
+and then none of it gets old.
+"""
 
 
 @dataclass(frozen=True, slots=True)
