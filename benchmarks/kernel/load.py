@@ -74,7 +74,7 @@ def running(parts: Sequence[Part], cpu: int, cgroup: Path | None = None) -> Iter
         yield Load(process.pid, tuple(starts), tuple(parts))
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def _mapped(part: Part) -> tuple[mmap.mmap, int]:

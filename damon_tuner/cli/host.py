@@ -1,4 +1,4 @@
-"""Commands for the host that they run on: run, restore, doctor."""
+"""Commands for the host that they run on: run, restore, doctor, huge-pages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ from damon_tuner.cli.options import (
     interval,
     positive,
     seconds,
+    seconds_or_none,
     share,
 )
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
+
+_WATCH_S = 10.0
 
 
 def add_commands(commands: Commands) -> None:
@@ -25,6 +28,7 @@ def add_commands(commands: Commands) -> None:
     _add_run(commands)
     _add_restore(commands)
     _add_doctor(commands)
+    _add_huge_pages(commands)
 
 
 def _add_run(commands: Commands) -> None:
@@ -84,6 +88,37 @@ def _add_doctor(commands: Commands) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_state_dir_option(parser)
     parser.set_defaults(run=_doctor)
+
+
+def _add_huge_pages(commands: Commands) -> None:
+    parser = command(
+        commands,
+        "huge-pages",
+        "tell how much of a process is in huge pages, what of that is bloat, and what to collapse "
+        "or split (as root)",
+        "Changes nothing of the process. Its heat is watched first, because the pages that are "
+        "then looked into look used for a moment. Bloat is estimated from up to 256 huge pages.",
+    )
+    parser.add_argument("--pid", type=positive, required=True, help="the process")
+    parser.add_argument(
+        "--seconds",
+        type=seconds_or_none,
+        default=_WATCH_S,
+        help="how long DAMON watches which memory is hot; 0 leaves DAMON alone",
+    )
+    parser.add_argument("--all", action="store_true", help="show every region")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    add_state_dir_option(parser)
+    parser.set_defaults(run=_huge_pages)
+
+
+def _huge_pages(args: argparse.Namespace) -> None:
+    from damon_tuner.kernel_iface.huge_pages import as_json, as_text, examine
+    from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
+    from damon_tuner.kernel_iface.sysfs.tree import Tree
+
+    found = examine(Tree(LocalKernel()), args.pid, args.seconds, args.state_dir)
+    print(as_json(found) if args.json else as_text(found, is_whole=args.all))
 
 
 def _run(args: argparse.Namespace) -> None:

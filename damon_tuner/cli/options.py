@@ -63,6 +63,11 @@ def seconds(text: str) -> float:
     return value
 
 
+def seconds_or_none(text: str) -> float:
+    """Take a time, or 0 for none."""
+    return 0.0 if float(text) == 0.0 else seconds(text)
+
+
 def interval(text: str) -> float:
     """Take the time from one decision to the next."""
     value = seconds(text)

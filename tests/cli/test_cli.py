@@ -23,7 +23,7 @@ COMMANDS = (
         "calibrate",
         "figures",
     ),
-    *("workload", "doctor", "status", "top", "pause", "resume"),
+    *("workload", "doctor", "huge-pages", "status", "top", "pause", "resume"),
 )
 
 

@@ -18,10 +18,14 @@ def own_schemes(
 ) -> tuple[Scheme, ...]:
     """Return the schemes, the nodes of their destinations told by number and not by tier.
 
-    What spreads pages over tiers goes to the fast node where the kernel knows no weights, and
-    nowhere where there is one tier.
+    What spreads pages over tiers is left out where there is one, and where the kernel cannot.
     """
     return tuple(_numbered(schemes, found, features))
+
+
+def moves_by_virtual(features: Features) -> bool:
+    """Tell whether DAMON moves pages by virtual address, which came with weights (Linux 6.17)."""
+    return features.has(_DESTS)
 
 
 def slowest_from(found: Tiers, node: int) -> int:
@@ -35,10 +39,8 @@ def _numbered(schemes: tuple[Scheme, ...], found: Tiers, features: Features) -> 
     for scheme in schemes:
         if not scheme.dests:
             yield scheme
-        elif len(found.levels) > 1 and features.has(_DESTS):
+        elif len(found.levels) > 1 and moves_by_virtual(features):
             yield replace(scheme, dests=_spread(scheme.dests, found))
-        elif len(found.levels) > 1:
-            yield replace(scheme, dests=(), target_nid=found.fastest[0])
 
 
 def _spread(dests: tuple[Dest, ...], found: Tiers) -> tuple[Dest, ...]:

@@ -9,7 +9,11 @@ from damon_tuner.errors import NotRestoredError, TakenOverError, TunerError
 from damon_tuner.kernel_iface.host import MonitoringAttrs, Scheme, Snapshot
 from damon_tuner.kernel_iface.sysfs.actors.actor import ActorStats
 from damon_tuner.kernel_iface.sysfs.observe.nodes import Tiers, tiers
-from damon_tuner.kernel_iface.sysfs.plans.by_virtual import own_schemes, slowest_from
+from damon_tuner.kernel_iface.sysfs.plans.by_virtual import (
+    moves_by_virtual,
+    own_schemes,
+    slowest_from,
+)
 from damon_tuner.kernel_iface.sysfs.plans.groups import memory_groups
 from damon_tuner.kernel_iface.sysfs.plans.khugepaged import TamedKhugepaged
 from damon_tuner.kernel_iface.sysfs.plans.node_schemes import (
@@ -40,6 +44,11 @@ NODE_MONITORING = MonitoringAttrs(min_nr_regions=100, max_nr_regions=1_000)
 Pages of all tenants lie beside each other there: in a tenth of a node some page is always in use,
 and then none of it gets old.
 """
+
+_ONLY_BY_GROUP = (
+    "it is not tiered: by its own addresses that takes Linux 6.17 and one node of fast memory; "
+    "give it a control group of its own"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,11 +294,8 @@ class PlanCarrier:
         tenant.trouble = ""
         if len(found.levels) < 2 or (plan.promote is None and plan.demote is None):
             return {}
-        if len(found.fastest) > 1:
-            tenant.trouble = (
-                "it is not tiered: its pages would be moved between the nodes of the fastest "
-                "tier; give it a control group of its own"
-            )
+        if len(found.fastest) > 1 or not moves_by_virtual(self._session.damon.features):
+            tenant.trouble = _ONLY_BY_GROUP
             return {}
         fast, moves = found.fastest[0], {}
         if plan.promote is not None:

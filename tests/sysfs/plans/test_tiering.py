@@ -187,6 +187,20 @@ def test_a_process_without_a_group_is_tiered_by_its_own_addresses(kernel, add, c
     assert (seen.promoted_bytes, seen.demoted_bytes) == (2 * MIB, 4 * MIB)
 
 
+def test_an_older_kernel_tiers_control_groups_alone(tmp_path):
+    kernel = TierKernel(version="6.16")
+    kernel.spawn(5001)
+    with Session(6, kernel=kernel, state_dir=tmp_path) as session:
+        session.open()
+        carrier = PlanCarrier(session)
+        carrier.add("app", hosted(session, 5001))
+        spread = replace(PROMOTE, dests=(Dest(0, 700), Dest(1, 300)))
+        carrier.apply({"app": replace(TIERED, schemes=(PAGE_OUT, spread))})
+        assert [scheme["action"] for scheme in kernel.running_schemes(0)[:-1]] == ["pageout"]
+        assert "control group" in carrier.stats("app").trouble
+        carrier.stop()
+
+
 def test_what_is_spread_goes_to_the_nodes_of_the_tiers(kernel, add, carrier):
     spread = replace(PROMOTE, dests=(Dest(0, 700), Dest(1, 300)))
     add("app", 5001)
