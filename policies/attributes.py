@@ -18,7 +18,17 @@ Pattern: TypeAlias = Literal["idle", "steady", "sequential", "irregular"]
 REPORT_MONITORING = MonitoringAttrs(min_nr_regions=128, max_nr_regions=512)
 """How DAMON monitors for a report: regions no larger than the chunks that are told of."""
 
+HEAT_CLASSES = ("idle", "rare", "warm", "hot")
+"""As the observation has them, by the share of samples with an access."""
+
 _WARM, _HOT = 0.1, 0.5
+
+
+def heat_class(share: float) -> str:
+    """The class of a share of samples with an access."""
+    if share <= 0.0:
+        return "idle"
+    return "rare" if share <= _WARM else "warm" if share <= _HOT else "hot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +52,8 @@ class Chunk:
 
     @property
     def heat_class(self) -> str:
-        """As the observation has it: idle, rare, warm, hot."""
-        if self.heat <= 0.0:
-            return "idle"
-        return "rare" if self.heat <= _WARM else "warm" if self.heat <= _HOT else "hot"
+        """Its class of heat."""
+        return heat_class(self.heat)
 
 
 class Attributes:
@@ -122,8 +130,12 @@ def _monitored(regions: Sequence[Region]) -> Iterator[tuple[int, int]]:
 
 
 def _alike(a: Chunk, b: Chunk) -> bool:
-    same = (a.pattern, a.group, a.direction) == (b.pattern, b.group, b.direction)
-    return a.end == b.start and same and a.heat_class == b.heat_class
+    same = (a.pattern, a.direction) == (b.pattern, b.direction)
+    # along a sweep, what is close begins together
+    together = a.pattern == "sequential" or a.group == b.group
+    # of what comes and goes the mean heat says little
+    as_hot = a.pattern != "steady" or a.heat_class == b.heat_class
+    return a.end == b.start and same and together and as_hot
 
 
 def _join(a: Chunk, b: Chunk) -> Chunk:
@@ -132,4 +144,5 @@ def _join(a: Chunk, b: Chunk) -> Chunk:
     if a.reuse_s is not None and b.reuse_s is not None:
         reuse_s = (a.reuse_s * a.bytes + b.reuse_s * b.bytes) / size
     heat = (a.heat * a.bytes + b.heat * b.bytes) / size
-    return replace(a, end=b.end, bytes=size, heat=heat, reuse_s=reuse_s)
+    group = a.group if a.group == b.group else None
+    return replace(a, end=b.end, bytes=size, heat=heat, reuse_s=reuse_s, group=group)

@@ -294,6 +294,14 @@ static size_t sweep_steps(const struct attributes *a, double same_us, struct swe
 	return nr;
 }
 
+/* Whether no addresses between the SWEEP_STEPS from @steps on are without a chunk. */
+static bool is_one_piece(const struct attributes *a, const struct sweep_step *steps)
+{
+	const size_t first = steps[0].first, last = steps[SWEEP_STEPS - 1].last;
+
+	return a->chunk[last] - a->chunk[first] == last - first;
+}
+
 /* 1 when the SWEEP_STEPS from @steps on are in order of time, -1 in the opposite, else 0. */
 static int sweep_direction(const struct sweep_step *steps)
 {
@@ -312,6 +320,16 @@ static int sweep_direction(const struct sweep_step *steps)
 	if (pause_us > SWEEP_PAUSE_SHARE * (last_us - first_us))
 		return 0;
 	return disorder <= SWEEP_DISORDER ? 1 : disorder >= nr_pairs - SWEEP_DISORDER ? -1 : 0;
+}
+
+/* Whether step @k of a piece is in order with all others of it. */
+static bool is_in_order(const struct sweep_step *steps, size_t k, int direction)
+{
+	for (size_t i = 0; i < SWEEP_STEPS; i++)
+		if (i != k && (i < k) != ((steps[i].begin_us < steps[k].begin_us) ==
+					  (direction > 0)))
+			return false;
+	return true;
 }
 
 static void note_sweep(struct attributes *a, const struct sweep_step *step, int direction)
@@ -333,10 +351,11 @@ static void find_sweeps(struct attributes *a, double same_us)
 	const size_t nr = sweep_steps(a, same_us, steps);
 
 	for (size_t i = 0; i + SWEEP_STEPS <= nr; i++) {
-		const int direction = sweep_direction(&steps[i]);
+		const int direction = is_one_piece(a, &steps[i]) ? sweep_direction(&steps[i]) : 0;
 
 		for (size_t k = 0; direction && k < SWEEP_STEPS; k++)
-			note_sweep(a, &steps[i + k], direction);
+			if (is_in_order(&steps[i], k, direction))
+				note_sweep(a, &steps[i + k], direction);
 	}
 }
 
@@ -348,7 +367,7 @@ static bool is_sequential(const struct chunk_uses *u)
 
 	for (unsigned i = 0; i < u->nr_before; i++)
 		swept += u->swept_before >> i & 1;
-	return 2 * swept >= 1u + u->nr_before;
+	return 2 * swept > 1u + u->nr_before;
 }
 
 static enum attributes_pattern pattern_of(const struct chunk_uses *u, size_t depth,

@@ -93,6 +93,23 @@ def test_what_is_used_in_random_order_is_irregular(memory: Memory, seed: int) ->
     assert patterns.count("sequential") <= 3
 
 
+def test_a_sweep_does_not_jump_over_holes() -> None:
+    # eight mappings far apart, of one chunk each, used one after the other
+    attributes = Attributes()
+    for step in range(1, 80):
+        attributes.update(
+            snapshot(
+                step * STEP_S,
+                [
+                    (at << 40, (at << 40) + CHUNK, *((9, 0) if used else (0, 1000)))
+                    for at in range(1, 17)
+                    for used in [step > 10 and step % 16 == at - 1]
+                ],
+            )
+        )
+    assert {chunk.pattern for chunk in attributes.chunks()} == {"irregular"}
+
+
 def test_what_begins_all_at_once_is_no_sweep(memory: Memory) -> None:
     memory.settle()
     for step in range(60):
