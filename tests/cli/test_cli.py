@@ -22,6 +22,7 @@ COMMANDS = (
         "kernel-demo",
         "calibrate",
         "figures",
+        "attributes",
     ),
     *("workload", "doctor", "huge-pages", "status", "top", "pause", "resume"),
 )
