@@ -138,5 +138,6 @@ def _probe(*, anon: bool) -> Probe:
 
 
 def _of_cgroup(path: str) -> Probe:
-    rule = ProbeFilter(ProbeFilterType.MEMCG, matching=True, allow=True, memcg_path=path)
+    below = f"/{path.strip('/')}"
+    rule = ProbeFilter(ProbeFilterType.MEMCG, matching=True, allow=True, memcg_path=below)
     return Probe((rule,))

@@ -52,6 +52,7 @@ def test_wrong_use_is_explained(argv: list[str], capsys: pytest.CaptureFixture[s
     [
         (["--workload", "scann"], "did you mean 'scan'"),
         (["--workload", "kv", "--cgroup", "a"], "add --physical"),
+        (["--pid", "4194305"], "process 4194305 is gone, or a kernel thread"),
     ],
 )
 def test_what_cannot_be_is_one_line(

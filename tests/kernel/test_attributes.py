@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from damon_tuner.benchmarks.kernel.load import Part, running
 from damon_tuner.daemon.attributes.live import watch_process
 from damon_tuner.daemon.attributes.physical import watch_physical
 from damon_tuner.daemon.attributes.report import AttributesReport
 from damon_tuner.errors import DamonMissingError
 from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
+
+_CGROUPS = Path("/sys/fs/cgroup")
 
 MIB = 1 << 20
 SWEPT, RANDOM, SAME = 96 * MIB, 64 * MIB, 32 * MIB
@@ -97,19 +102,36 @@ def test_attributes_of_a_real_process(load: tuple[int, list[int]]) -> None:
     assert json.loads(report.json())["merging"]["measured"]["nr_read"] == alike.nr_read
 
 
-def test_attributes_of_physical_memory(load: tuple[int, list[int]]) -> None:
+@pytest.fixture
+def group() -> Iterator[Path]:
+    """A control group of the test's own."""
+    (_CGROUPS / "cgroup.subtree_control").write_text("+memory")
+    path = _CGROUPS / "attributes-test"
+    path.mkdir()
+    yield path
+    # its last process may take a moment to be gone, and the guest ends anyway
+    with suppress(OSError):
+        path.rmdir()
+
+
+def test_attributes_of_physical_memory(group: Path) -> None:
     before = damon_settings()
-    try:
-        report = watch_physical(cgroup=None, seconds=5.0, interval_s=1.0)
-    except DamonMissingError as error:
-        pytest.skip(str(error))
-    finally:
-        assert damon_settings() == before
-    anonymous = sum(each.by_attribute["anonymous"] for each in report.classes)
-    used = (
-        sum(each.by_attribute["anonymous"] for each in report.classes if each.bytes)
-        - (report.classes[0].by_attribute["anonymous"])
-    )
-    # the load's own 192 MiB at least, and some of it in use
-    assert anonymous >= 150 * MIB
-    assert used > 0.0
+    parts = (Part(48 * MIB, hot=True), Part(80 * MIB))
+    with running(parts, cpu=1, cgroup=group):
+        try:
+            report = watch_physical(cgroup=group.name, seconds=8.0, interval_s=1.0)
+        except DamonMissingError as error:
+            pytest.skip(str(error))
+        finally:
+            assert damon_settings() == before
+    total = {
+        name: sum(each.by_attribute[name] for each in report.classes)
+        for name in ("anonymous", "file", group.name)
+    }
+    # what DAMON's samples hit is an estimate
+    assert 100 * MIB <= total[group.name] <= 200 * MIB
+    assert total["anonymous"] >= 0.8 * total[group.name]
+    assert total["file"] > 0.0
+    in_use = sum(each.by_attribute[group.name] for each in report.classes[1:])
+    assert in_use >= 10 * MIB
+    assert group.name in report.text()
