@@ -69,7 +69,7 @@ def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figu
     from damon_tuner.policies.policy_file import load_policy
 
     policy = load_policy(path)
-    comparison = run_score(policy.network(), budget=budget, seeds=seeds, nr_threads=threads)
+    comparison = run_score(policy, budget=budget, seeds=seeds, nr_threads=threads)
     outside = outside_figures(policy, budget=budget, seeds=seeds, nr_threads=threads)
     return [*score_figures(comparison), *outside]
 

@@ -29,7 +29,7 @@ def outside_figures(
     It is the share of decisions with at least one feature outside the policy's envelope; which
     ones, and how often, is in ``features``.
     """
-    config = config or EpisodeConfig()
+    config = replace(config or EpisodeConfig(), groups=policy.schema.groups)
     return [
         _figure(policy, name, workloads, seeds, budget, config, nr_threads)
         for name, workloads in (sets or bundled_sets()).items()

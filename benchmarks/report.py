@@ -12,7 +12,7 @@ import numpy as np
 from damon_tuner.benchmarks.episode import Episode, record_episode
 from damon_tuner.benchmarks.plots import COLOURS, as_svg, new_figure
 from damon_tuner.benchmarks.score import LEARNED, Comparison, print_table, summarise
-from damon_tuner.envs.workload_file import HELD_OUT_FAMILIES
+from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.policy_file import Policy
 
 _STYLE = """
@@ -29,11 +29,15 @@ def write_report(
     comparison: Comparison,
     curve: Sequence[tuple[int, float]],
     policy: Policy,
+    shown: Workload,
 ) -> None:
-    """Write one page that stands alone: the pictures are in it."""
+    """Write one page that stands alone: the pictures are in it.
+
+    One episode of the workload that is ``shown`` is drawn over time.
+    """
     table: list[str] = []
     print_table(comparison, table.append)
-    episode = record_episode(policy.network(), HELD_OUT_FAMILIES[0], comparison.budget)
+    episode = record_episode(policy, shown, comparison.budget)
     sections = [
         (
             "Memory cost saved against slowdown",
@@ -48,7 +52,7 @@ def write_report(
             _by_workload(comparison),
         ),
         (
-            f"One episode of {HELD_OUT_FAMILIES[0]}",
+            f"One episode of {shown.name}",
             "What DAMON sees over time (idle bytes by how long they were idle), what the policy "
             "sets, and what it costs.",
             _episode(episode, comparison.budget),
@@ -134,11 +138,16 @@ def _episode(episode: Episode, budget: float) -> str:
     heat.set_ylabel("share of bytes")
     heat.set_ylim(0, 1)
     heat.legend(fontsize=7, ncols=6, loc="lower left")
-    knobs.plot(minutes, episode.min_age_s, color=COLOURS[LEARNED], label="minimum age, s")
-    knobs.plot(minutes, episode.quota_mib_per_s, color="0.5", label="quota, MiB/s")
+    for name, values in episode.knobs.items():
+        label, scale = (
+            (name.replace("_bytes_per_s", "_mib_per_s"), 2.0**-20)
+            if (name.endswith("_bytes_per_s"))
+            else (name, 1.0)
+        )
+        knobs.plot(minutes, values * scale, label=label)
     knobs.set_yscale("log")
     knobs.set_ylabel("knobs")
-    knobs.legend(fontsize=8)
+    knobs.legend(fontsize=7, ncols=4)
     cost.plot(minutes, episode.saving, color=COLOURS[LEARNED], label="memory cost saved")
     cost.plot(minutes, episode.slowdown, color=COLOURS["pageout_5s"], label="slowdown")
     cost.axhline(budget, color="0.4", linestyle="--", linewidth=1, label="budget")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from damon_tuner import _core
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.workload_file import (
@@ -18,6 +17,7 @@ from damon_tuner.envs.workload_file import (
     bundled_workload,
     training_workloads,
 )
+from damon_tuner.policies.policy_file import Policy
 from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
 from damon_tuner.training.progress import progress_interval_s
@@ -73,7 +73,7 @@ class Summary:
 
 
 def run_score(
-    network: _core.Network | None,
+    policy: Policy | None,
     *,
     budget: float,
     seeds: int,
@@ -84,8 +84,9 @@ def run_score(
     """Run every policy on the same episodes, with a progress bar on standard error."""
     config, sets = config or EpisodeConfig(), sets or bundled_sets()
     contenders: dict[str, Contender] = dict(STATIC_POLICIES)
-    if network is not None:
-        contenders[LEARNED] = network
+    if policy is not None:
+        contenders[LEARNED] = policy.network()
+        config = replace(config, groups=policy.schema.groups)
     total = len(sets) * len(contenders) * config.episode_steps
     with tqdm(
         total=total, desc="comparing", unit="interval", mininterval=progress_interval_s()

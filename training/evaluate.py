@@ -62,7 +62,9 @@ def evaluate(
     grid = [(w, seed) for w in range(len(workloads)) for seed in seeds]
     results = []
     for name, contender in contenders.items():
-        batch = SimBatch(config, len(grid), nr_threads)
+        # A static policy needs no more of the host watched than its own schemes.
+        groups = ("reclaim",) if isinstance(contender, StaticPolicy) else config.groups
+        batch = SimBatch(replace(config, groups=groups), len(grid), nr_threads)
         observations = begin_episodes(batch, grid, budget)
         truth, breaches = _run(batch, contender, observations, on_step)
         total = outcome(truth)

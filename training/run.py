@@ -17,6 +17,7 @@ from damon_tuner.policies.schema import schema_of
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
+from damon_tuner.training.host_needs import require_hosts_for
 from damon_tuner.training.train import provenance, train
 
 _AGENT = "agent.zip"
@@ -39,14 +40,21 @@ def train_and_save(
     steps: int | None = None,
     seed: int = 0,
     workloads: Sequence[Workload] | None = None,
+    groups: Sequence[str] = ("reclaim",),
 ) -> SavedRun:
-    """Train; write ``out/run`` and ``out/policy.safetensors``."""
+    """Train a policy of these knob groups; write ``out/run`` and ``out/policy.safetensors``.
+
+    Raises:
+        TunerError: the hosts to train on lack what the knobs act on, or ``out`` cannot be written.
+    """
     config = replace(TrainConfig(), seed=seed)
+    config = replace(config, episodes=replace(config.episodes, groups=tuple(groups)))
     if steps is not None:
         config = replace(config, total_steps=steps)
     if workloads:
         episodes = replace(config.episodes, workloads=tuple(workloads))
         config = replace(config, episodes=episodes)
+    require_hosts_for(groups, config.episodes.workloads)
     run = out / "run"
     _make_folder(run)
     trained = train(config)

@@ -13,6 +13,7 @@ from damon_tuner.cli.options import (
     add_comparison_options,
     add_profile_option,
     command,
+    knob_groups,
     positive,
 )
 
@@ -83,6 +84,15 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
         help="train on this workload file instead of the bundled families; may be repeated",
     )
     add_profile_option(parser)
+    parser.add_argument(
+        "--knobs",
+        type=knob_groups,
+        default=("reclaim",),
+        metavar="GROUP[,GROUP]",
+        help="what the policy sets (default: reclaim): reclaim, goals, tiering, thp, power, "
+        "prediction; with attributes it also sees how memory is used. tiering, thp and power need "
+        "a --profile of a host that has them",
+    )
 
 
 def _tune(args: argparse.Namespace) -> None:
@@ -91,9 +101,9 @@ def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.training.run import train_and_save
 
     sets = _sets(args)
-    trained = train_and_save(args.out, args.steps, args.seed, sets["held_out_seeds"])
+    trained = train_and_save(args.out, args.steps, args.seed, sets["held_out_seeds"], args.knobs)
     comparison = run_score(
-        trained.policy.network(),
+        trained.policy,
         budget=args.budget,
         seeds=args.seeds,
         sets=sets,
@@ -101,14 +111,16 @@ def _tune(args: argparse.Namespace) -> None:
     )
     print_table(comparison)
     report = args.out / "report.html"
-    write_report(report, comparison, trained.curve, trained.policy)
+    shown = sets.get("held_out_family", sets["held_out_seeds"])[0]
+    write_report(report, comparison, trained.curve, trained.policy, shown)
     print(f"\npolicy {trained.path}\nreport {report}")
 
 
 def _train(args: argparse.Namespace) -> None:
     from damon_tuner.training.run import train_and_save
 
-    train_and_save(args.out, args.steps, args.seed, _sets(args)["held_out_seeds"])
+    workloads = _sets(args)["held_out_seeds"]
+    train_and_save(args.out, args.steps, args.seed, workloads, args.knobs)
 
 
 def _sets(args: argparse.Namespace) -> WorkloadSets:
@@ -140,7 +152,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     if args.workload:
         sets = {"workload_files": load_workloads(args.workload)}
     comparison = run_score(
-        load_policy(args.policy or PRETRAINED).network(),
+        load_policy(args.policy or PRETRAINED),
         budget=args.budget,
         seeds=args.seeds,
         sets=_on_profile(sets, args.profile),

@@ -47,6 +47,16 @@ def share(text: str) -> float:
     return value
 
 
+def knob_groups(text: str) -> tuple[str, ...]:
+    """Take names of knob groups, between commas."""
+    from damon_tuner.policies.schema import schema_of
+
+    try:
+        return schema_of(text.split(",")).groups
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def positive(text: str) -> int:
     """Take a number that counts something."""
     value = int(text)

@@ -23,7 +23,7 @@ from damon_tuner.benchmarks.speed import env_figures, sim_figures
 from damon_tuner.benchmarks.speed_train import train_figures
 from damon_tuner.cli import PRETRAINED
 from damon_tuner.envs import EpisodeConfig
-from damon_tuner.envs.workload_file import Workload
+from damon_tuner.envs.workload_file import Workload, bundled_workload
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.training.evaluate import Result
@@ -103,7 +103,8 @@ def test_the_table_has_a_row_a_policy_and_set() -> None:
 
 def test_the_report_stands_alone(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
-    write_report(path, COMPARISON, [(100, 0.1), (200, 0.2)], random_policy())
+    shown = bundled_workload("diurnal")
+    write_report(path, COMPARISON, [(100, 0.1), (200, 0.2)], random_policy(), shown)
     page = path.read_text()
     assert page.count("<svg") == 4
     assert "by a test" in page

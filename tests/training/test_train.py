@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from damon_tuner.benchmarks.report import write_report
+from damon_tuner.benchmarks.score import run_score
 from damon_tuner.envs import EpisodeConfig
-from damon_tuner.envs.workload_file import load_workload
+from damon_tuner.envs.workload_file import bundled_workload, load_workload
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import load_policy
@@ -101,6 +103,32 @@ def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
     assert saved.policy.envelope != everything()
     export_run(tmp_path / "out" / "run", tmp_path / "again.safetensors")
     assert (tmp_path / "again.safetensors").read_bytes() == saved.path.read_bytes()
+
+
+def test_a_policy_of_other_knobs_is_trained_saved_and_compared(tmp_path: Path) -> None:
+    groups = ("reclaim", "thp", "power", "prediction")
+    profile = {"thp_mode": (1.0, 1.0), "energy_price": (0.1, 0.1)}
+    workloads = [replace(bundled_workload("phases"), profile=profile)]
+    saved = train_and_save(tmp_path, 64, 0, workloads, groups)
+    loaded = load_policy(saved.path)
+    assert loaded == saved.policy
+    assert set(loaded.schema.groups) == set(groups)
+    export_run(tmp_path / "run", tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == saved.path.read_bytes()
+    config = EpisodeConfig(episode_s=60.0)
+    compared = run_score(loaded, budget=0.02, seeds=1, sets={"mine": workloads}, config=config)
+    learned = [result for result in compared.results if result.policy == "learned"]
+    assert np.isfinite([learned[0].saving, learned[0].slowdown]).all()
+    page = tmp_path / "report.html"
+    write_report(page, compared, saved.curve, loaded, workloads[0])
+    assert "huge_min_samples_share" in page.read_text()
+
+
+def test_knobs_without_a_host_that_has_them_are_refused_before_training(tmp_path: Path) -> None:
+    for group, profile in (("tiering", "cxl"), ("thp", "thp_always"), ("power", "ddr4_power")):
+        with pytest.raises(TunerError, match=f"--profile {profile}"):
+            train_and_save(tmp_path / "out", 1, groups=(group,))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_run_on_a_recording_says_which_it_was(tmp_path: Path) -> None:
