@@ -35,13 +35,15 @@ def random_policy(
     )
 
 
-def constant_policy(action: tuple[float, ...]) -> Policy:
+def constant_policy(action: tuple[float, ...], schema: Schema = RECLAIM) -> Policy:
     """A policy that answers ``action`` to everything."""
     return Policy(
-        mean=tensor(np.zeros(NR_FEATURES)),
-        scale=tensor(np.ones(NR_FEATURES)),
+        mean=tensor(np.zeros(schema.nr_features)),
+        scale=tensor(np.ones(schema.nr_features)),
         clip=10.0,
-        layers=((tensor(np.zeros((NR_KNOBS, NR_FEATURES))), tensor(np.array(action))),),
-        envelope=everything(),
+        layers=(
+            (tensor(np.zeros((schema.nr_knobs, schema.nr_features))), tensor(np.array(action))),
+        ),
+        envelope=everything(schema),
         provenance={},
     )
