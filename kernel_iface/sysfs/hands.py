@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Protocol
 
+from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
@@ -62,7 +63,15 @@ class OwnHands:
         return snapshot
 
     def plan(self, name: str, plan: Plan, *, is_urgent: bool = False) -> None:
-        """Set the tenant's schemes; raises what ``SessionHost.apply`` raises."""
+        """Set the tenant's schemes.
+
+        Raises:
+            TunerError: the plan asks for more; and what ``SessionHost.apply`` raises.
+        """
+        if plan.is_for_the_host:
+            raise TunerError(
+                "this policy sets tiers or memory power: its host must be told (groups)"
+            )
         self._hosts[name].apply(plan.schemes, is_urgent=is_urgent)
 
     def carry_out(self) -> None:

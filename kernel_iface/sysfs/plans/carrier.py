@@ -69,6 +69,7 @@ class _Carried:
     sight: TenantSight
     plan: Plan = field(default_factory=Plan)
     nr_own: int | None = None
+    moves_by_virtual: bool = False
     trouble: str = ""
     tally: MovedTally = field(default_factory=MovedTally)
 
@@ -176,6 +177,7 @@ class PlanCarrier:
         tenant.host.apply((*own, *moves.values()), is_urgent=is_urgent)
         tenant.tally.run((*[None] * len(own), *moves))
         tenant.plan, tenant.nr_own = plan, len(own)
+        tenant.moves_by_virtual = bool(moves)
 
     def carry_out(self) -> None:
         """Come to what all plans say of nodes and hardware.
@@ -316,7 +318,8 @@ class PlanCarrier:
                         name: self._wish(tenant)
                         for name, tenant in self._tenants.items()
                         if tenant.is_by_node and (tenant.plan.promote or tenant.plan.demote)
-                    }
+                    },
+                    is_elsewhere=any(tenant.moves_by_virtual for tenant in self._tenants.values()),
                 )
 
     def _wish(self, tenant: _Carried) -> NodeWish:

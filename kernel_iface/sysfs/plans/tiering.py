@@ -85,6 +85,7 @@ class Tiering:
         self._attrs = attrs
         self._lease_s = lease_s
         self._settings = TierSettings(session.tree, session.ledger)
+        self._is_elsewhere = False
         self._kdamonds: list[NodeKdamond] = []
         self._ranges: dict[int, Ranges] = {}
         self._wishes: Mapping[str, NodeWish] = {}
@@ -93,18 +94,20 @@ class Tiering:
         self.trouble: dict[str, str] = {}
         """What could not be done for a tenant, or for a node, by name."""
 
-    def carry_out(self, wishes: Mapping[str, NodeWish]) -> None:
+    def carry_out(self, wishes: Mapping[str, NodeWish], *, is_elsewhere: bool = False) -> None:
         """Come to what the tenants wish; what fails for one leaves the others.
+
+        The kernel's settings are also held where something is tiered ``is_elsewhere``.
 
         Raises:
             TakenOverError: somebody else has taken DAMON.
             TunerError: the nodes cannot be read, or the kernel's settings not be written.
         """
-        self._wishes = dict(wishes)
+        self._wishes, self._is_elsewhere = dict(wishes), is_elsewhere
         self.trouble = {}
         found = tiers(self._tree)
         wanted = self._wanted(found) if len(found.levels) > 1 else {}
-        if any(wanted.values()):
+        if any(wanted.values()) or is_elsewhere:
             self._settings.hold()
         for kdamond in tuple(self._kdamonds):
             if not wanted.get(kdamond):
@@ -113,7 +116,7 @@ class Tiering:
         busy = [kdamond for kdamond in wanted if wanted[kdamond]]
         for kdamond in sorted(busy, key=lambda each: each is not self._first(each.node)):
             self._run(kdamond, wanted[kdamond])
-        if not self._kdamonds:
+        if not self._kdamonds and not is_elsewhere:
             self._settings.release()
 
     def look(self) -> None:
@@ -134,7 +137,7 @@ class Tiering:
         """
         if self._promotes() and not ends_by_goals(self._session):
             if self._is_target_short() != self._is_short:
-                self.carry_out(self._wishes)
+                self.carry_out(self._wishes, is_elsewhere=self._is_elsewhere)
 
     def forget_ranges(self) -> None:
         """Look up anew where the nodes' memory is: blocks have gone offline, or come back."""
