@@ -52,7 +52,7 @@ def measure() -> dict[str, object]:
 
         def look(at_s: float) -> bool:
             now = _memories(tree, loads)
-            is_done = _share(now["hot"], HOT) >= 0.9 and _share(now["sparse"], SPARSE) <= 0.1
+            is_done = _share(now["hot"], HOT) >= 0.9 and _share(now["sparse"], SPARSE) <= 0.25
             if is_done:
                 took_s.append(round(at_s, 1))
             return is_done

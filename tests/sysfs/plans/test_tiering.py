@@ -32,7 +32,7 @@ from damon_tuner.policies.plan import Plan
 from ..actors.fake_memory import MIB
 from ..fake_kdamond import failure
 from ..fake_kernel import Fault
-from .fake_tiers import BALANCING, DEMOTION, TierKernel
+from .fake_tiers import BALANCING, DEMOTION, THP, TierKernel
 
 QUOTA = Quota(sz_bytes=64 * MIB, reset_interval_ms=1_000)
 PAGE_OUT = Scheme(Action.PAGEOUT, AccessPattern(max_nr_accesses=0, min_age=300), QUOTA)
@@ -443,3 +443,63 @@ def test_more_tenants_than_there_is_room_for_say_so(tmp_path: Path) -> None:
         carrier.apply({"a": TIERED, "b": TIERED})
         assert "raise max_tenants" in carrier.node_trouble["node 0"]
         carrier.stop()
+
+
+class Killed(BaseException):
+    """What a SIGKILL looks like from here."""
+
+
+def whole_life(kernel: TierKernel, folder: Path) -> None:
+    """Two tenants come, are tiered, spare memory, and one goes; nothing is given back."""
+    session = Session(8, kernel=kernel, state_dir=folder)
+    session.close = lambda: None
+    session.open()
+    carrier = PlanCarrier(session, lease_s=60.0, tames_khugepaged=True)
+    for number, name in enumerate(("a", "b")):
+        kernel.spawn(5001 + number)
+        kernel.add_cgroup(f"/{name}")
+        carrier.add(name, hosted(session, 5001 + number), f"/{name}")
+    carrier.apply({"a": replace(TIERED, spare_bytes=256 * MIB), "b": TIERED})
+    for _ in range(30):
+        kernel.clock_us += 1_000_000
+        carrier.advance()
+    carrier.remove("a")
+    carrier.apply({"b": Plan((PAGE_OUT,), None, DEMOTE, spare_bytes=1 << 40)})
+
+
+def test_a_kill_at_any_write_of_a_plan_leaves_what_restore_puts_back(tmp_path):
+    def spared() -> TierKernel:
+        kernel = TierKernel()
+        kernel.free_bytes = 600 * MIB
+        kernel.files[f"{THP}/enabled"] = "[always] madvise never"
+        return kernel
+
+    counted = spared()
+    whole_life(counted, tmp_path / "counted")
+    count = len(counted.writes)
+    assert any("memory/memory" in path for path, _ in counted.writes)
+    for nth in range(0, count + 1, 5):
+        kernel, left = spared(), [nth]
+        before = system_of(kernel)
+
+        def dies(path: str, text: str, left: list[int] = left) -> None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Killed
+
+        kernel.before_write = dies
+        try:
+            whole_life(kernel, tmp_path / str(nth))
+        except Killed:
+            pass
+        kernel.before_write = lambda path, text: None
+        kernel.locked.clear()
+        done = restore(kernel, tmp_path / str(nth))
+        assert (done.status, system_of(kernel) == before) == (0, True), (nth, done)
+
+
+def system_of(kernel: TierKernel) -> dict[str, str]:
+    """What has to be as it was: all but what the tests themselves make, and what only tells."""
+    passing = ("/meminfo", "sys/fs/cgroup")
+    files = {**kernel.sysfs, BALANCING: kernel.files[BALANCING]}
+    return {path: t for path, t in files.items() if not any(word in path for word in passing)}
