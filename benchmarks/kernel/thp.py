@@ -17,7 +17,7 @@ from damon_tuner.kernel_iface.sysfs.observe.process import process_memory
 from damon_tuner.kernel_iface.sysfs.observe.table import since
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
-LIMIT_S = 90.0
+LIMIT_S = 150.0
 _MIB = 1 << 20
 _LOAD_CPU = 1
 _PAGES_USED = 16
