@@ -41,6 +41,7 @@ class _FlatScheme(TypedDict):
     weight_sz_permille: int
     weight_nr_accesses_permille: int
     weight_age_permille: int
+    goal_tuner: str
     goals: tuple[tuple[str, int, int], ...]
     """Metric, target value, node."""
     filters: tuple[tuple[str, bool, bool, int, int], ...]

@@ -10,6 +10,7 @@ from damon_tuner.kernel_iface.host import (
     Filter,
     FilterType,
     GoalMetric,
+    GoalTuner,
     Quota,
     QuotaGoal,
     Scheme,
@@ -45,6 +46,7 @@ def _scheme(flat: _core._FlatScheme) -> Scheme:
             weight_sz_permille=flat["weight_sz_permille"],
             weight_nr_accesses_permille=flat["weight_nr_accesses_permille"],
             weight_age_permille=flat["weight_age_permille"],
+            goal_tuner=GoalTuner(flat["goal_tuner"]),
             goals=tuple(
                 QuotaGoal(GoalMetric(metric), target_value=target, nid=nid)
                 for metric, target, nid in flat["goals"]

@@ -221,7 +221,7 @@ static PyObject *items_to_py(const struct scheme *s, uint32_t nr,
 /* What the decision path fills in, flat; policies/decision.py makes a host.Scheme of it. */
 PyObject *scheme_to_py(const struct scheme *s)
 {
-	return Py_BuildValue("{s:s,s:K,s:K,s:I,s:I,s:I,s:I,s:K,s:K,s:I,s:I,s:I,s:N,s:N,s:N}",
+	return Py_BuildValue("{s:s,s:K,s:K,s:I,s:I,s:I,s:I,s:K,s:K,s:I,s:I,s:I,s:s,s:N,s:N,s:N}",
 			     "action", action_names[s->action],
 			     "min_sz_bytes", (unsigned long long)s->min_sz_bytes,
 			     "max_sz_bytes", (unsigned long long)s->max_sz_bytes,
@@ -234,6 +234,7 @@ PyObject *scheme_to_py(const struct scheme *s)
 			     "weight_nr_accesses_permille",
 			     (unsigned)s->weight_nr_accesses_permille,
 			     "weight_age_permille", (unsigned)s->weight_age_permille,
+			     "goal_tuner", tuner_names[s->goal_tuner],
 			     "goals", items_to_py(s, s->nr_goals, goal_to_py),
 			     "filters", items_to_py(s, s->nr_filters, filter_to_py),
 			     "dests", items_to_py(s, s->nr_dests, dest_to_py));

@@ -16,6 +16,8 @@
 /* Spreading by weight begins here: above it all hot pages are for the fast node. */
 #define ALL_FAST_SHARE 0.99
 #define WEIGHTS 1000
+/* Of the heat that earns a huge page, what advises against one; and so of the age that splits. */
+#define LUKEWARM_SHARE 0.25
 
 static uint32_t age_of(double age_s, const struct plan_input *in)
 {
@@ -74,8 +76,10 @@ static struct scheme *add(struct plan *plan, struct scheme scheme)
 	return &plan->schemes[plan->nr_schemes++];
 }
 
-static void add_goal(struct scheme *s, enum damos_goal_metric metric, double target)
+static void add_goal(struct scheme *s, enum damos_goal_metric metric, double target,
+		     enum damos_goal_tuner tuner)
 {
+	s->goal_tuner = tuner;
 	s->goals[s->nr_goals++] = (struct quota_goal){
 		.metric = metric,
 		.target_value = (uint64_t)fmax(round(target), 1.0),
@@ -102,11 +106,28 @@ static void plan_reclaim(const double *knob, unsigned groups, const struct plan_
 
 	if (groups & GROUP_BIT(GROUP_GOALS))
 		add_goal(s, DAMOS_GOAL_SOME_MEM_PSI_US,
-			 knob[KNOB_PSI_TARGET_US_PER_S] * QUOTA_RESET_INTERVAL_MS / 1e3);
+			 knob[KNOB_PSI_TARGET_US_PER_S] * QUOTA_RESET_INTERVAL_MS / 1e3,
+			 DAMOS_TUNER_CONSIST);
 	add_ranges(s, in->protected, in->nr_protected, false);
 }
 
-/* Advice goes first: a huge page is not made where advice against it is in force. */
+/* In use, but too rarely for a huge page. */
+static struct scheme lukewarm(enum damos_action action, double share, double age_s,
+			      double quota_bytes_per_s, const struct plan_input *in)
+{
+	struct scheme s = scheme_of(action, quota_bytes_per_s);
+
+	s.min_nr_accesses = 1;
+	s.max_nr_accesses = samples_of(share * LUKEWARM_SHARE, in);
+	s.min_age = age_of(age_s * LUKEWARM_SHARE, in);
+	s.weight_age_permille = 1000;
+	return s;
+}
+
+/*
+ * Advice goes first: a huge page is not made where advice against it is in force.  What one scheme
+ * acts on is young again to all, so that no two of them are for the same regions.
+ */
 static void plan_thp(const double *knob, const struct plan_input *in, struct plan *plan)
 {
 	const double share = knob[KNOB_HUGE_MIN_SAMPLES_SHARE];
@@ -115,7 +136,8 @@ static void plan_thp(const double *knob, const struct plan_input *in, struct pla
 
 	add(plan, hot(DAMOS_HUGEPAGE, share, quota, in))->min_sz_bytes = HUGE_PAGE_BYTES;
 	add(plan, hot(DAMOS_COLLAPSE, share, quota, in))->min_sz_bytes = HUGE_PAGE_BYTES;
-	add(plan, cold(DAMOS_NOHUGEPAGE, age_s, quota, in));
+	if (samples_of(share, in) > samples_of(share * LUKEWARM_SHARE, in))
+		add(plan, lukewarm(DAMOS_NOHUGEPAGE, share, age_s, quota, in));
 	/* only reclaim takes a huge page apart and gives back what of it was never used */
 	add_ranges(add(plan, cold(DAMOS_PAGEOUT, age_s, quota, in)), in->protected,
 		   in->nr_protected, false);
@@ -141,7 +163,8 @@ static void plan_demotion(const double *knob, unsigned groups, const struct plan
 	plan->demote = cold(DAMOS_MIGRATE_COLD, knob[KNOB_DEMOTE_MIN_AGE_S], quota, in);
 	hold_only(&plan->demote, false);
 	if (groups & GROUP_BIT(GROUP_GOALS))
-		add_goal(&plan->demote, DAMOS_GOAL_NODE_MEM_FREE_BP, free * BP);
+		add_goal(&plan->demote, DAMOS_GOAL_NODE_MEM_FREE_BP, free * BP,
+			 DAMOS_TUNER_TEMPORAL);
 }
 
 static void plan_promotion(const double *knob, unsigned groups, const struct plan_input *in,
@@ -154,7 +177,8 @@ static void plan_promotion(const double *knob, unsigned groups, const struct pla
 			    knob[KNOB_PROMOTE_QUOTA_BYTES_PER_S], in);
 	hold_only(&plan->promote, true);
 	if (groups & GROUP_BIT(GROUP_GOALS))
-		add_goal(&plan->promote, DAMOS_GOAL_NODE_MEM_USED_BP, used * BP);
+		add_goal(&plan->promote, DAMOS_GOAL_NODE_MEM_USED_BP, used * BP,
+			 DAMOS_TUNER_TEMPORAL);
 }
 
 /* By virtual address only, where DAMON knows weighted destinations. */

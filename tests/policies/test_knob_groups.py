@@ -16,6 +16,7 @@ from damon_tuner.kernel_iface.host import (
     Action,
     FilterType,
     GoalMetric,
+    GoalTuner,
     Region,
     SchemeStats,
     Snapshot,
@@ -135,6 +136,7 @@ def test_goals_tune_quotas_and_keep_them_as_caps() -> None:
     assert goal.metric is GoalMetric.SOME_MEM_PSI_US
     assert goal.target_value == pytest.approx(1_000, abs=1)
     assert replace(by_goals.schemes[0].quota, goals=()) == direct.schemes[0].quota
+    assert by_goals.schemes[0].quota.goal_tuner is GoalTuner.CONSIST
     assert by_goals.demote is not None
     assert by_goals.promote is not None
     (free,) = by_goals.demote.quota.goals
@@ -143,6 +145,9 @@ def test_goals_tune_quotas_and_keep_them_as_caps() -> None:
         GoalMetric.NODE_MEM_FREE_BP,
         GoalMetric.NODE_MEM_USED_BP,
     )
+    # the steady tuner starts from nothing and hardly moves where its goal is all but met
+    assert by_goals.demote.quota.goal_tuner is by_goals.promote.quota.goal_tuner
+    assert by_goals.promote.quota.goal_tuner is GoalTuner.TEMPORAL
     # they overlap, so that hot and cold pages change places
     assert 0 < 10_000 - used.target_value < free.target_value
     assert free.target_value == pytest.approx(1e4 * knobs["fast_free_share"], abs=1)
@@ -194,13 +199,24 @@ def test_huge_pages_are_for_hot_memory_and_split_when_cold() -> None:
     made, knobs = plan(("thp",))
     actions = [scheme.action for scheme in made.schemes]
     assert actions == [Action.HUGEPAGE, Action.COLLAPSE, Action.NOHUGEPAGE, Action.PAGEOUT]
-    hot, cold = made.schemes[:2], made.schemes[2:]
+    hot, (lukewarm, cold) = made.schemes[:2], made.schemes[2:]
     for scheme in hot:
         assert scheme.pattern.min_nr_accesses == math.ceil(20 * knobs["huge_min_samples_share"])
         assert scheme.pattern.min_sz_bytes == 2 << 20
-    for scheme in cold:
-        assert scheme.pattern.max_nr_accesses == 0
-        assert scheme.pattern.min_age == math.ceil(knobs["split_min_age_s"] * 10)
+    assert cold.pattern.max_nr_accesses == 0
+    assert cold.pattern.min_age == math.ceil(knobs["split_min_age_s"] * 10)
+    # in use, but four times too rarely
+    assert 1 == lukewarm.pattern.min_nr_accesses <= lukewarm.pattern.max_nr_accesses
+    assert 4 * lukewarm.pattern.max_nr_accesses <= hot[0].pattern.min_nr_accesses + 3
+
+
+@given(st.floats(-1.0, 1.0, width=32))
+def test_no_two_schemes_of_huge_pages_are_for_the_same_regions(threshold: float) -> None:
+    made, _ = plan(("thp",), {"huge_min_samples_share": threshold})
+    patterns = {s.action: s.pattern for s in made.schemes if s.action is not Action.COLLAPSE}
+    ranges = sorted((p.min_nr_accesses, p.max_nr_accesses) for p in patterns.values())
+    assert all(low <= high for low, high in ranges)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(ranges))
 
 
 def test_power_keeps_a_share_of_all_memory_spare() -> None:
