@@ -165,11 +165,12 @@ class Supervisor:
         """Go on by another configuration; tenants that stay keep what is known of them.
 
         Raises:
-            NotRestoredError: another ``max_tenants``, or a policy that sets other knobs, takes
-                giving everything back, which failed; all goes on by the configuration before.
+            NotRestoredError: another ``max_tenants`` or ``khugepaged``, or a policy that sets
+                other knobs, takes giving everything back, which failed; all goes on by the
+                configuration before.
         """
-        is_other = config.max_tenants, policy.schema
-        if is_other != (self._config.max_tenants, self._policy.schema):
+        before = self._config.max_tenants, self._config.khugepaged, self._policy.schema
+        if before != (config.max_tenants, config.khugepaged, policy.schema):
             self._give_back()
             self._held.resize(config.max_tenants)
         self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
@@ -286,7 +287,12 @@ class Supervisor:
         session = self._held.session
         if not session.is_open:
             session.open()
-            self._hands = hands_for(session, self._policy.schema.groups, self._lease_s)
+            self._hands = hands_for(
+                session,
+                self._policy.schema.groups,
+                self._lease_s,
+                tames_khugepaged=self._config.khugepaged == "tamed",
+            )
         host = SessionHost(
             session,
             Context(targets=tuple(map(Target, found.pids)), attrs=MONITORING),

@@ -135,6 +135,7 @@ ROOT = Table(
         "knob_groups": Key(
             "knob_groups", Several(Choice(list(KNOB_GROUPS)), 1, 16, '["reclaim"]')
         ),
+        "khugepaged": Key("khugepaged", Choice(["alone", "tamed"])),
         "protected_cgroups": Key(
             "protected_cgroups",
             Several(CgroupPath(), 0, _MOST_GLOBS, '["init.scope", "system.slice/ssh*"]'),

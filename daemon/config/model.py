@@ -112,6 +112,7 @@ class Config:
     policy: Path | None = None
     fallback: str = "damon_reclaim"
     knob_groups: tuple[str, ...] = ("reclaim",)
+    khugepaged: Literal["alone", "tamed"] = "alone"
     protected_cgroups: tuple[str, ...] = PROTECTED_CGROUPS
     tenants: tuple[TenantConfig, ...] = ()
     limits: Limits = Limits()

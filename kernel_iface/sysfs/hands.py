@@ -86,14 +86,20 @@ class OwnHands:
         self._hosts = {}
 
 
-def hands_for(session: Session, groups: Collection[str], lease_s: float | None) -> Hands:
+def hands_for(
+    session: Session,
+    groups: Collection[str],
+    lease_s: float | None,
+    *,
+    tames_khugepaged: bool = False,
+) -> Hands:
     """Return what carries out plans of these knob groups on an open session."""
     if not _OF_THE_HOST & set(groups):
         return OwnHands()
     # only here, because it is a tenth of the daemon's memory
     from damon_tuner.kernel_iface.sysfs.plans import PlanCarrier
 
-    return PlanCarrier(session, groups=groups, lease_s=lease_s)
+    return PlanCarrier(session, groups=groups, lease_s=lease_s, tames_khugepaged=tames_khugepaged)
 
 
 def nr_slots(tree: Tree, groups: Collection[str], max_tenants: int) -> int:

@@ -153,6 +153,21 @@ def test_a_reload_takes_up_a_policy_of_other_knobs(host, policy, tmp_path) -> No
     assert settings(host) == before
 
 
+@pytest.mark.parametrize(("word", "none"), [("alone", "511"), ("tamed", "64")])
+def test_khugepaged_is_left_alone_unless_it_is_to_be_tamed(
+    host, policy, tmp_path, word: str, none: str
+) -> None:
+    seen: list[str] = []
+    path = "sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none"
+    host.files["sys/kernel/mm/transparent_hugepage/enabled"] = "[always] madvise never"
+    daemon = daemon_on(host, tmp_path, policy)
+    daemon.configure(f'khugepaged = "{word}"\n' + CONFIG.format(policy=policy))
+    daemon.after(16.0, lambda: seen.append(host.files[path]))
+    daemon.run(17.0)
+    assert seen == [none]
+    assert host.files[path] == "511"
+
+
 def test_in_shadow_mode_nothing_of_it_is_carried_out(host, policy, tmp_path) -> None:
     seen = []
     daemon = daemon_on(host, tmp_path, policy)

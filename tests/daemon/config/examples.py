@@ -8,6 +8,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 import damon_tuner.daemon
+from damon_tuner._core import KNOB_GROUPS
 from damon_tuner.daemon.config import (
     Breaker,
     Config,
@@ -90,7 +91,8 @@ configs = st.builds(
     max_tenants=st.integers(1, 32),
     policy=st.none() | _paths,
     fallback=st.sampled_from(list(STATIC_POLICIES)),
-    knob_groups=st.just(("reclaim",)),
+    knob_groups=st.lists(st.sampled_from(KNOB_GROUPS), min_size=1, unique=True).map(tuple),
+    khugepaged=st.sampled_from(["alone", "tamed"]),
     protected_cgroups=st.lists(_cgroups, unique=True, max_size=3).map(tuple),
     tenants=_tenants(),
     limits=_limits,
