@@ -135,8 +135,10 @@ def observer_dropped(before: KdamondSpec, wanted: KdamondSpec) -> KdamondSpec | 
     The kernel matches schemes by index, and would hand the observer's statistics to the scheme
     that takes its place: it has to drop the observer first.
     """
-    is_observed = before.schemes[-1:] == wanted.schemes[-1:] == (OBSERVER,)
-    if not is_observed or len(wanted.schemes) <= len(before.schemes):
+    # a scheme that merely equals the observer may be somebody's own
+    is_observed = bool(wanted.schemes) and wanted.schemes[-1] is OBSERVER
+    is_growing = before.schemes[-1:] == (OBSERVER,) and len(wanted.schemes) > len(before.schemes)
+    if not is_observed or not is_growing:
         return None
     return replace(wanted, schemes=wanted.schemes[: len(before.schemes) - 1])
 

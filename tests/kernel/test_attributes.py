@@ -81,6 +81,7 @@ def share(report: AttributesReport, start: int, size: int, pattern: str) -> floa
     )
 
 
+@pytest.mark.slow
 def test_attributes_of_a_real_process(load: tuple[int, list[int]]) -> None:
     pid, (swept, places, same) = load
     before = damon_settings()

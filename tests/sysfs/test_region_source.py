@@ -21,6 +21,7 @@ from damon_tuner.kernel_iface.sysfs.region_source import (
     OBSERVER,
     FileRegions,
     TracedRegions,
+    observer_dropped,
     region_source,
 )
 from damon_tuner.kernel_iface.tracing import SharedTrace, Tap
@@ -183,3 +184,14 @@ def test_kdamonds_that_share_a_trace_each_get_their_own_reports(kernel):
     first, second = (source.regions(INTERVALS) for source in sources)
     assert first == tuple(Region(*row) for row in ROWS)
     assert second == (Region(*LATER[0]),)
+
+
+def test_only_the_observer_itself_is_dropped_on_the_way_to_more_schemes() -> None:
+    alike = Scheme(Action.STAT)
+    assert alike == OBSERVER
+    before = KdamondSpec(schemes=(alike,))
+    assert observer_dropped(before, KdamondSpec(schemes=(alike, Scheme(Action.STAT)))) is None
+    observed = KdamondSpec(schemes=(alike, alike, OBSERVER))
+    assert observer_dropped(KdamondSpec(schemes=(alike, OBSERVER)), observed) == KdamondSpec(
+        schemes=(alike,)
+    )
