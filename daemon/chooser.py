@@ -14,9 +14,9 @@ from damon_tuner._core import KNOB_GROUPS
 from damon_tuner.daemon.watermarks import WatermarkSwitch
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
 from damon_tuner.policies.envelope import Envelope, everything
-from damon_tuner.policies.plan import Plan
 from damon_tuner.policies.policy_file import parse_policy, read_policy
 from damon_tuner.policies.schema import RECLAIM, Schema
 from damon_tuner.policies.static import StaticPolicy, within

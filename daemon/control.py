@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.kernel_iface.host import Host
+from damon_tuner.kernel_iface.plan import carry_out
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET, Policy
-from damon_tuner.policies.plan import carry_out
 
 
 def control(

@@ -13,10 +13,10 @@ from damon_tuner.daemon.shadow import ShadowAccount
 from damon_tuner.daemon.status import TenantStatus
 from damon_tuner.daemon.tenants import Found
 from damon_tuner.kernel_iface.host import Snapshot
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.hands import Hands
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.policies.decision import Decision
-from damon_tuner.policies.plan import Plan
 from damon_tuner.policies.schema import RECLAIM
 
 SCORE = "score"

@@ -17,8 +17,8 @@ from damon_tuner.envs.reward import Outcome, RewardWeights, estimated_outcome, r
 from damon_tuner.envs.spaces import action_space, observation_space
 from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Host, Snapshot
+from damon_tuner.kernel_iface.plan import carry_out
 from damon_tuner.policies.decision import CONTROL_INTERVAL_S
-from damon_tuner.policies.plan import carry_out
 from damon_tuner.policies.plan_from_core import plan_from_core
 from damon_tuner.policies.schema import schema_of
 

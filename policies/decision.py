@@ -12,7 +12,7 @@ from typing import Protocol
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import MonitoringAttrs, Scheme, Snapshot
-from damon_tuner.policies.plan import Plan
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.plan_from_core import plan_from_core
 from damon_tuner.policies.schema import RECLAIM, Schema
 

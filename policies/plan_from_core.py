@@ -15,7 +15,7 @@ from damon_tuner.kernel_iface.host import (
     QuotaGoal,
     Scheme,
 )
-from damon_tuner.policies.plan import Plan
+from damon_tuner.kernel_iface.plan import Plan
 
 
 def plan_from_core(core: _core._Plan) -> Plan:

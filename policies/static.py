@@ -17,8 +17,8 @@ from damon_tuner.kernel_iface.host import (
     WatermarkMetric,
     Watermarks,
 )
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING, Decision, GuardLimits
-from damon_tuner.policies.plan import Plan
 
 PAGE_BYTES = 4096
 _RESET_INTERVAL_MS = 1_000

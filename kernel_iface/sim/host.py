@@ -17,7 +17,7 @@ from damon_tuner.kernel_iface.host import (
     SchemeStats,
     Snapshot,
 )
-from damon_tuner.policies.plan import Plan
+from damon_tuner.kernel_iface.plan import Plan
 
 _FAST, _SLOW = 0, 1
 # matches no region

@@ -7,10 +7,10 @@ from typing import Protocol
 
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Snapshot
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.kernel_iface.sysfs.tree import Tree
-from damon_tuner.policies.plan import Plan
 
 _OF_THE_HOST = frozenset({"tiering", "thp", "power"})
 """The knob groups that need more of the host than its tenants' own schemes."""

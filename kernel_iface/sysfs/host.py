@@ -10,13 +10,13 @@ from typing import Self
 
 from damon_tuner.errors import NotRestoredError
 from damon_tuner.kernel_iface.host import Context, Operations, Scheme, Snapshot
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.hands import Hands, OwnHands, hands_for, nr_slots
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel, LocalKernel
 from damon_tuner.kernel_iface.sysfs.region_source import RegionsBy
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.kernel_iface.sysfs.tree import Access, Tree
-from damon_tuner.policies.plan import Plan
 
 _NAME = "tenant"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From knobs to what one tenant wants of its host; as in policies/plan.py.
+ * From knobs to what one tenant wants of its host; as in kernel_iface/plan.py.
  *
  * A node is told by its place among the host's tiers, the fastest first.
  */

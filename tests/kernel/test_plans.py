@@ -22,6 +22,7 @@ from damon_tuner.kernel_iface.host import (
     Scheme,
     Target,
 )
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.inventory import damon_settings
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
 from damon_tuner.kernel_iface.sysfs.observe.blocks import memory_blocks
@@ -33,7 +34,6 @@ from damon_tuner.kernel_iface.sysfs.restore import restore
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.kernel_iface.sysfs.tree import Tree
-from damon_tuner.policies.plan import Plan
 
 MIB = 1 << 20
 MAPPED_BYTES = 32 * MIB

@@ -9,9 +9,9 @@ import pytest
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import Action, Intervals, Region, Snapshot
+from damon_tuner.kernel_iface.plan import carry_out
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy
-from damon_tuner.policies.plan import carry_out
 from damon_tuner.policies.schema import RECLAIM, schema_of
 
 from .helpers import NR_FEATURES, constant_policy, random_policy

@@ -21,7 +21,7 @@ from damon_tuner.kernel_iface.host import (
     SchemeStats,
     Snapshot,
 )
-from damon_tuner.policies.plan import Plan
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.plan_from_core import plan_from_core
 from damon_tuner.policies.schema import RECLAIM, schema_of
 

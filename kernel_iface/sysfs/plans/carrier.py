@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from damon_tuner.errors import NotRestoredError, TakenOverError, TunerError
 from damon_tuner.kernel_iface.host import MonitoringAttrs, Scheme, Snapshot
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.actors.actor import ActorStats
 from damon_tuner.kernel_iface.sysfs.observe.nodes import Tiers, tiers
 from damon_tuner.kernel_iface.sysfs.plans.by_virtual import (
@@ -33,7 +34,6 @@ from damon_tuner.kernel_iface.sysfs.plans.tiering import (
 )
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
-from damon_tuner.policies.plan import Plan
 
 TIERING, THP, POWER = "tiering", "thp", "power"
 """The groups of knobs that a carrier looks after; it takes no notice of others."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.observe.huge_pages import KHUGEPAGED
 from damon_tuner.kernel_iface.sysfs.plans import PlanCarrier
-from damon_tuner.policies.plan import Plan
 
 from ..actors.fake_memory import BLOCK_BYTES, MIB, UNCORE
 from .fake_tiers import THP

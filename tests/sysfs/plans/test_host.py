@@ -10,8 +10,8 @@ import pytest
 from damon_tuner.envs.host_env import HostEnv
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Action, Context, Quota, Scheme
+from damon_tuner.kernel_iface.plan import Plan, carry_out
 from damon_tuner.kernel_iface.sysfs import SysfsHost
-from damon_tuner.policies.plan import Plan, carry_out
 
 from ..actors.fake_memory import MIB
 from ..fake_kernel import NR_KDAMONDS, PID

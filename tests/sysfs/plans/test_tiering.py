@@ -23,11 +23,11 @@ from damon_tuner.kernel_iface.host import (
     Scheme,
     Target,
 )
+from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.kernel_iface.sysfs.plans import PlanCarrier
 from damon_tuner.kernel_iface.sysfs.restore import restore
 from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
-from damon_tuner.policies.plan import Plan
 
 from ..actors.fake_memory import MIB
 from ..fake_kdamond import failure
