@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,10 +66,17 @@ class Load:
 
 
 @contextmanager
-def running(program: Path, pattern: Path, rates: Path) -> Iterator[Load]:
-    """A load that has its memory and waits to be let go; it is ended on leaving."""
+def running(
+    program: Path, pattern: Path, rates: Path, before: Callable[[], None] | None = None
+) -> Iterator[Load]:
+    """A load that has its memory and waits to be let go; it is ended on leaving.
+
+    ``before`` is called in its process before that is the load's.
+    """
     command = [str(program), str(pattern), str(rates)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=before
+    ) as process:
         assert process.stdout is not None
         words = process.stdout.readline().split()
         if words[:1] != ["ready"]:

@@ -9,6 +9,7 @@
  *
  *	map SIZE [huge] [unfilled]	the memory: base or huge pages, filled before the start
  *	report MILLISECONDS		how often to report; 1000 unless given
+ *	work ROUNDS			of arithmetic, with each access; none unless given
  *	phase SECONDS			begins a phase; after the last one the first follows
  *	START LENGTH random HZ		in this phase, pages of this range are accessed in random
  *					order, each HZ times a second on average
@@ -63,6 +64,7 @@ struct phase {
 struct pattern {
 	uint64_t bytes;
 	uint64_t report_ns;
+	uint64_t work_rounds;
 	bool huge;
 	bool unfilled;
 	size_t nr_phases;
@@ -143,6 +145,10 @@ static bool parse_line(char *line)
 		pattern.report_ns = strtoull(words[1], NULL, 10) * (NS_PER_S / 1000);
 		return pattern.report_ns > 0;
 	}
+	if (!strcmp(words[0], "work") && nr == 2) {
+		pattern.work_rounds = strtoull(words[1], NULL, 10);
+		return pattern.work_rounds > 0;
+	}
 	if (!strcmp(words[0], "phase") && nr == 2 && pattern.nr_phases < MAX_PHASES) {
 		double seconds = strtod(words[1], NULL);
 
@@ -199,6 +205,12 @@ static unsigned char *map_memory(void)
 	return memory;
 }
 
+static void work(void)
+{
+	for (uint64_t i = 0; i < pattern.work_rounds; i++)
+		random_u64();
+}
+
 static void access_pages(unsigned char *memory, struct range *range, uint64_t elapsed_ns)
 {
 	const double due = range->rate_hz * (double)range->nr_pages * (double)elapsed_ns * 1e-9;
@@ -209,6 +221,7 @@ static void access_pages(unsigned char *memory, struct range *range, uint64_t el
 		if (range->scans)
 			page = range->cursor++ % range->nr_pages;
 		memory[(range->first_page + page) * PAGE_BYTES]++;
+		work();
 	}
 }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from damon_tuner.benchmarks.kernel.played import LOAD
 from damon_tuner.errors import GuestError
 from damon_tuner.kernel_iface.guest import GuestSpec, run_in_guest
 
@@ -22,6 +24,10 @@ class Boot:
 
     measurements: tuple[str, ...]
     guest: GuestSpec
+    plays: bool = False
+    """Whether loads of it play patterns."""
+    timeout_s: float | None = None
+    """Its own, where it takes longer than others."""
 
 
 def boot(
@@ -32,13 +38,19 @@ def boot(
     Raises:
         GuestError: it could not run, or its measurement failed.
     """
-    result = run_in_guest(
-        ["python", "-m", module, *what.measurements],
-        what.guest,
-        out_dir=out,
-        timeout_s=timeout_s,
-        echo=write,
-    )
+    # needs NumPy, which the guest has none of
+    from damon_tuner.benchmarks.fidelity.record import compile_load
+
+    with tempfile.TemporaryDirectory(prefix="damon-tuner-boot-") as work:
+        files = {str(LOAD): compile_load(Path(work, LOAD.name))} if what.plays else {}
+        result = run_in_guest(
+            ["python", "-m", module, *what.measurements],
+            what.guest,
+            out_dir=out,
+            timeout_s=what.timeout_s or timeout_s,
+            extra_files=files,
+            echo=write,
+        )
     if result.exit_status:
         raise GuestError(f"measuring {out.name} failed in the guest, which says why above")
 

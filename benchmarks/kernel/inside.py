@@ -13,9 +13,11 @@ from damon_tuner.benchmarks.kernel import (
     actions,
     blocks,
     files,
+    forecast,
     kills,
     monitor,
     power,
+    tenants,
     thp,
     tiering,
 )
@@ -53,6 +55,8 @@ def record() -> object:
 
 
 MEASUREMENTS: dict[str, Callable[[], object]] = {
+    "forecast": forecast.measure,
+    "tenants": tenants.measure,
     "blocks": blocks.measure,
     "files": files.measure,
     "actions": _actions,

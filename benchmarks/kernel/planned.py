@@ -36,11 +36,13 @@ class Planned:
     get there only step by step.
     """
 
-    def __init__(self, host: SessionHost, action: Mapping[str, float], groups: Sequence[str]):
+    def __init__(
+        self, host: SessionHost, action: Mapping[str, float], groups: Sequence[str], budget: float
+    ) -> None:
         self.host = host
         self.snapshots: list[Snapshot] = []
         names = _core.knob_names(groups)
-        self._decider = _core.Decider(_BUDGET, groups=groups)
+        self._decider = _core.Decider(budget, groups=groups)
         self._action = array("f", (action[name] for name in names))
         self._observation = array("f", bytes(4 * len(_core.observation_names(groups))))
 
@@ -61,14 +63,26 @@ class PlannedTenants:
         self._groups = groups
         self._tenants: dict[str, Planned] = {}
 
-    def add(self, name: str, pid: int, action: Mapping[str, float], *, by_group: bool) -> Planned:
-        """Manage a process, or the control group of the tenant's name with that process in it."""
+    def add(
+        self,
+        name: str,
+        pid: int,
+        action: Mapping[str, float],
+        *,
+        by_group: bool,
+        groups: Sequence[str] = (),
+        budget: float = _BUDGET,
+    ) -> Planned:
+        """Manage a process, or the control group of the tenant's name with that process in it.
+
+        By knobs of its own ``groups``, or those of all tenants.
+        """
         host = SessionHost(
             self._session, Context(targets=(Target(pid),), attrs=MONITORING), lease_s=LEASE_S
         )
         host.start(())
         self.carrier.add(name, host, name if by_group else None)
-        self._tenants[name] = Planned(host, action, self._groups)
+        self._tenants[name] = Planned(host, action, groups or self._groups, budget)
         return self._tenants[name]
 
     def run(self, limit_s: float, look: Callable[[float], bool]) -> None:

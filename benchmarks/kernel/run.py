@@ -11,6 +11,8 @@ from typing import Any
 from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.benchmarks.kernel.boots import RESULT, Boot, boot
 from damon_tuner.benchmarks.kernel.replay import decode_times_s
+from damon_tuner.benchmarks.kernel.tenant_figures import forecast_figures, tenant_figures
+from damon_tuner.benchmarks.kernel.tenants import BUDGETS
 from damon_tuner.kernel_iface.guest import GuestSpec
 from damon_tuner.kernel_iface.guest.matrix import suite_guest
 
@@ -31,6 +33,19 @@ BOOTS = {
     "thp": Boot(("thp",), GuestSpec(SERIES, memory_bytes=3 * _GIB // 2, swap_bytes=_GIB)),
     # without swap, a process that finds no memory is killed
     "power": Boot(("power",), GuestSpec(SERIES, memory_bytes=2 * _GIB, movable_bytes=_GIB)),
+    # processes that are given their CPUs; each takes minutes
+    "tenants": Boot(
+        ("tenants",),
+        GuestSpec(SERIES, memory_bytes=3 * _GIB // 2, cpus=2, swap_bytes=_GIB, counted_clock=True),
+        plays=True,
+        timeout_s=2_400.0,
+    ),
+    "forecast": Boot(
+        ("forecast",),
+        GuestSpec(SERIES, memory_bytes=3 * _GIB // 2, cpus=2, swap_bytes=_GIB, counted_clock=True),
+        plays=True,
+        timeout_s=2_400.0,
+    ),
     "kills": Boot(("kills",), GuestSpec(SERIES, memory_bytes=_GIB, swap_bytes=_GIB >> 1)),
     "monitor": Boot(
         ("monitor", "record"),
@@ -184,7 +199,13 @@ def _monitor(measured: dict[str, Any], folder: Path) -> Iterator[Figure]:
     )
 
 
+def _tenants(found: dict[str, Any], kernel: str) -> Iterator[Figure]:
+    return tenant_figures(found, BUDGETS, kernel)
+
+
 _FIGURES: dict[str, Callable[[Any, str], Iterator[Figure]]] = {
+    "tenants": _tenants,
+    "forecast": forecast_figures,
     "files": _files,
     "actions": _actions,
     "tiering": _tiering,
