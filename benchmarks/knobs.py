@@ -88,16 +88,16 @@ KNOB_SETS: tuple[KnobSet, ...] = (
     KnobSet(
         "tiering",
         ("tiering",),
-        (Case("cxl", "kv"), Case("cxl", "idle"), Case("cxl", "build_farm"), Case("zram", "kv")),
+        (Case("cxl", "graph"), Case("cxl", "kv"), Case("cxl", "idle"), Case("zram", "kv")),
     ),
     KnobSet(
         "thp",
         ("thp",),
         (
-            Case("thp_always", "oltp"),
+            Case("zram", "graph"),
+            Case("zram", "oltp"),
             Case("thp_always", "build_farm"),
             Case("thp_always", "kv"),
-            Case("zram", "graph"),
         ),
     ),
     KnobSet(
@@ -106,7 +106,7 @@ KNOB_SETS: tuple[KnobSet, ...] = (
         (
             Case("ddr4_power", "idle"),
             Case("ddr4_power", "growth"),
-            Case("ddr4_power", "kv"),
+            Case("ddr4_power", "graph"),
             Case("server_2026", "idle"),
         ),
     ),

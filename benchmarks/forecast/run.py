@@ -12,6 +12,7 @@ from damon_tuner import _core
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.benchmarks.forecast.cost import cost_figures
 from damon_tuner.benchmarks.forecast.episode import HORIZONS_S, AtHorizon, Episode, run_episode
+from damon_tuner.benchmarks.forecast.worth import worth_figures
 from damon_tuner.envs.workload_file import Workload, bundled_workload
 
 SEEDS = range(100, 132)
@@ -42,6 +43,8 @@ def forecast_figures(
 ) -> list[Figure]:
     """``forecast.FAMILY.WHAT`` for each family, with 95 % intervals; and what it costs.
 
+    What it is worth to page-out is as ``worth_figures`` has it.
+
     Errors are mean absolute ones of shares of the monitored bytes, beside those of persistence:
     as now. Of the addresses that are not in use, the precision is how much of what is forecast is
     accessed within the horizon (``chance``: of all of them), the recall how much of what is
@@ -56,7 +59,7 @@ def forecast_figures(
                 episodes.append(run_episode(workload, seed))
                 bar.update()
             figures += _figures(f"forecast.{name}", episodes)
-    return [*figures, *cost_figures()]
+    return [*figures, *worth_figures(of, seeds), *cost_figures()]
 
 
 def _figures(prefix: str, episodes: Sequence[Episode]) -> Iterator[Figure]:

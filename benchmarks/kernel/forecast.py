@@ -17,22 +17,22 @@ from typing import Any
 from damon_tuner.benchmarks.kernel.planned import on_scale, planned_tenants
 from damon_tuner.benchmarks.kernel.played import Played, Sample, between, playing
 
-RUNS = 3
-LEARNT_S, WATCHED_S = 150.0, 120.0
+RUNS = 2
+LEARNT_S, WATCHED_S = 270.0, 180.0
 
 _MIB = 1 << 20
 _HOT_MIB, _PART_MIB, _PARTS = 8, 16, 3
 MAPPED_BYTES = (_HOT_MIB + _PARTS * _PART_MIB) * _MIB
-_RATE_HZ = 5.0
-_PHASE_S = 10
+_RATE_HZ = 20.0
+_PHASE_S = 30
 _NR_AT_RANDOM = 60
 
 _ALONE = ("reclaim",)
 _FORECAST = ("reclaim", "prediction")
 _ACTION = {
-    "min_age_s": on_scale(4.0, 2.0, 300.0),
+    "min_age_s": on_scale(12.0, 2.0, 300.0),
     "quota_bytes_per_s": 1.0,
-    "protect_horizon_s": on_scale(8.0, 1.0, 120.0),
+    "protect_horizon_s": on_scale(20.0, 1.0, 120.0),
     "prefetch_quota_bytes_per_s": 1.0,
 }
 # What the guard would do of itself is no part of this.
@@ -93,7 +93,9 @@ def _run(folder: Path, number: int) -> dict[str, Any]:
         tenants.run(LEARNT_S, lambda at_s: False)
         watched = _Watched(loads)
         tenants.run(WATCHED_S, watched.look)
-        return {name: watched.found(name) for name in loads}
+        found = {name: watched.found(name) for name in loads}
+    print({name: each["major_faults"] for name, each in found.items()}, flush=True)
+    return found
 
 
 class _Watched:

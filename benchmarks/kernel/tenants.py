@@ -22,7 +22,7 @@ from damon_tuner.benchmarks.daemon.guest_daemon import Daemon
 from damon_tuner.benchmarks.kernel.played import Played, Sample, playing
 
 BUDGETS = {"careful": 0.01, "generous": 0.1}
-WATCHED_S, ACT_S = 120.0, 360.0
+WATCHED_S, ACT_S = 90.0, 300.0
 
 _OWN_CPU = 0
 _LOOK_S = 5.0

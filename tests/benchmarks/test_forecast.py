@@ -8,6 +8,7 @@ import pytest
 from damon_tuner.benchmarks.forecast.cost import cost_figures
 from damon_tuner.benchmarks.forecast.episode import AtHorizon, Episode, run_episode
 from damon_tuner.benchmarks.forecast.run import _figures, _interval, forecast_figures, workloads
+from damon_tuner.benchmarks.forecast.worth import worth_figures
 from damon_tuner.envs.workload_file import Workload
 
 # neither those that are reported nor those that constants were chosen on
@@ -121,3 +122,12 @@ def test_every_family_is_measured() -> None:
     names = {f.name for f in forecast_figures(of, seeds=(5000,))}
     assert len(names) == 2 * 9 + 5
     assert "forecast.kv.heat_error_120s" in names
+
+
+def test_a_forecast_spares_faults_where_use_repeats_and_costs_nothing_elsewhere() -> None:
+    of = {name: workloads()[name] for name in ("phases_in_turn", "kv")}
+    found = {figure.name: figure for figure in worth_figures(of, SEEDS, episode_s=900.0)}
+    assert found["forecast.phases_in_turn.worth_faults"].value < 0.9
+    assert found["forecast.kv.worth_faults"].value == pytest.approx(1.0, abs=0.02)
+    saving = found["forecast.kv.worth_saving"]
+    assert saving.more["with"] == pytest.approx(saving.more["without"], abs=0.01)

@@ -81,7 +81,7 @@ def phases(pattern: str) -> list[tuple[int, str]]:
 
 def test_loads_use_their_parts_in_turn_or_in_no_order() -> None:
     assert in_turn().startswith(f"map {MAPPED_BYTES // MIB}M\n")
-    assert phases(in_turn()) == [(10, "8M"), (10, "24M"), (10, "40M")]
+    assert phases(in_turn()) == [(30, "8M"), (30, "24M"), (30, "40M")]
     one, other = phases(at_random(Random(1))), phases(at_random(Random(2)))
     assert one != other
     assert all(before[1] != after[1] for before, after in pairwise(one))
