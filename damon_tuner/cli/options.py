@@ -49,12 +49,14 @@ def share(text: str) -> float:
 
 def knob_groups(text: str) -> tuple[str, ...]:
     """Take names of knob groups, between commas."""
+    from damon_tuner._core import KNOB_GROUPS
     from damon_tuner.policies.schema import schema_of
 
     try:
         return schema_of(text.split(",")).groups
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        known = ", ".join(KNOB_GROUPS)
+        raise argparse.ArgumentTypeError(f"{error}; there are {known}") from None
 
 
 def positive(text: str) -> int:

@@ -73,6 +73,16 @@ def test_a_budget_that_is_no_share_is_refused(
     assert "budget" in capsys.readouterr().err
 
 
+def test_an_unknown_knob_group_is_refused_with_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--knobs", "reclaim,tiers"])
+    said = capsys.readouterr().err
+    assert "'tiers' is no knob group" in said
+    assert "reclaim, goals, tiering, thp" in said
+
+
 def test_a_truncated_policy_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
