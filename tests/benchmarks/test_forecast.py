@@ -120,7 +120,7 @@ def test_a_step_is_cheap_enough_for_a_daemon() -> None:
 def test_every_family_is_measured() -> None:
     of = {name: workloads()[name] for name in ("kv", "phases_in_turn")}
     names = {f.name for f in forecast_figures(of, seeds=(5000,))}
-    assert len(names) == 2 * 9 + 5
+    assert len(names) == 2 * 12 + 5
     assert "forecast.kv.heat_error_120s" in names
 
 
