@@ -49,7 +49,7 @@ test-kernels: $(DEV_READY) ## the tests in the real kernel, on every series that
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
 	@for group in sim score knobs field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
 
-knobs: $(TRAIN_READY) ## what each group of knobs is worth in the simulator, and its picture: 12 minutes
+knobs: $(TRAIN_READY) ## what each group of knobs is worth in the simulator, and its picture: about half an hour
 	mkdir -p out
 	$(BIN)/damon-tuner figures knobs --seeds 24 > out/knobs.jsonl
 	$(BIN)/python -m damon_tuner.benchmarks.knobs_picture out/knobs.jsonl docs/images/knobs.png
