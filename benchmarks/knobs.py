@@ -9,10 +9,10 @@ import numpy as np
 from tqdm import tqdm
 
 from damon_tuner import _core
+from damon_tuner.benchmarks.bootstrap import Summary, bootstrap
 from damon_tuner.benchmarks.clairvoyant.bound import clairvoyant_saving
 from damon_tuner.benchmarks.clairvoyant.record import Record, record
 from damon_tuner.benchmarks.figure import Figure
-from damon_tuner.benchmarks.score import Summary, bootstrap
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.profile_file import find_profile
 from damon_tuner.envs.workload_file import Workload, bundled_workload
@@ -317,4 +317,4 @@ def _summary(values: Sequence[float]) -> Summary:
 def _figure(name: str, values: Sequence[float], about: Mapping[str, object]) -> Figure:
     summary = _summary(values)
     more = {"low": summary.low, "high": summary.high, **about}
-    return Figure(name, summary.mean, "share", more)
+    return Figure(name, summary.value, "share", more)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from damon_tuner.benchmarks.figure import Figure
-from damon_tuner.benchmarks.score import WorkloadSets, bundled_sets
+from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING, WorkloadSets, evaluation_sets
 from damon_tuner.envs.batch import EpisodeConfig, SimBatch
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.policy_file import Policy
@@ -32,7 +32,7 @@ def outside_figures(
     config = replace(config or EpisodeConfig(), groups=policy.schema.groups)
     return [
         _figure(policy, name, workloads, seeds, budget, config, nr_threads)
-        for name, workloads in (sets or bundled_sets()).items()
+        for name, workloads in (sets or evaluation_sets([TRAINING, HELD_OUT])).items()
     ]
 
 

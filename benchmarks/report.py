@@ -82,10 +82,10 @@ def _saving_against_slowdown(comparison: Comparison) -> str:
             mine = [row for row in rows if row.policy == policy]
             x, y = summarise(mine, "slowdown"), summarise(mine, "saving")
             axis.errorbar(
-                x.mean,
-                y.mean,
-                xerr=[[x.mean - x.low], [x.high - x.mean]],
-                yerr=[[y.mean - y.low], [y.high - y.mean]],
+                x.value,
+                y.value,
+                xerr=[[x.value - x.low], [x.high - x.value]],
+                yerr=[[y.value - y.low], [y.high - y.value]],
                 fmt="o",
                 color=COLOURS[policy],
                 label=policy,
@@ -115,8 +115,8 @@ def _by_workload(comparison: Comparison) -> str:
                 for w in workloads
             ]
             at = np.arange(len(workloads)) + (k - (len(policies) - 1) / 2) * width
-            means = [s.mean for s in summaries]
-            error = [[s.mean - s.low for s in summaries], [s.high - s.mean for s in summaries]]
+            means = [s.value for s in summaries]
+            error = [[s.value - s.low for s in summaries], [s.high - s.value for s in summaries]]
             axis.bar(at, means, width, yerr=error, color=COLOURS[policy], label=policy)
         axis.set_xticks(range(len(workloads)), workloads)
         axis.yaxis.set_major_formatter(_percent)

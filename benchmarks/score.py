@@ -6,17 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
+from damon_tuner.benchmarks.bootstrap import Summary, bootstrap
 from damon_tuner.benchmarks.figure import Figure
+from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING, WorkloadSets, evaluation_sets
 from damon_tuner.envs.batch import EpisodeConfig
-from damon_tuner.envs.workload_file import (
-    HELD_OUT_FAMILIES,
-    Workload,
-    bundled_workload,
-    training_workloads,
-)
 from damon_tuner.policies.policy_file import Policy
 from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
@@ -24,25 +19,6 @@ from damon_tuner.training.progress import progress_interval_s
 
 LEARNED = "learned"
 METRICS = ("saving", "resident_saving", "slowdown", "breaches")
-_RESAMPLES = 2_000
-
-WorkloadSets = Mapping[str, Sequence[Workload]]
-
-
-def bundled_sets() -> dict[str, tuple[Workload, ...]]:
-    """What the shipped policy was trained on, with other seeds, and what it was not trained on."""
-    return {
-        "held_out_seeds": training_workloads(),
-        "held_out_family": tuple(bundled_workload(name) for name in HELD_OUT_FAMILIES),
-    }
-
-
-def workload_file_sets(trained_on: Sequence[Workload]) -> dict[str, tuple[Workload, ...]]:
-    """The same for a policy that was trained on workload files."""
-    families = {workload.family for workload in trained_on}
-    held_out = tuple(w for w in bundled_sets()["held_out_family"] if w.family not in families)
-    sets = {"held_out_seeds": tuple(trained_on)}
-    return {**sets, "held_out_family": held_out} if held_out else sets
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +39,6 @@ class Comparison:
         return list(dict.fromkeys(result.policy for result in self.results))
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """Mean of a metric with the 95 % interval of a bootstrap stratified by workload."""
-
-    mean: float
-    low: float
-    high: float
-
-
 def run_score(
     policy: Policy | None,
     *,
@@ -82,7 +49,7 @@ def run_score(
     nr_threads: int = 1,
 ) -> Comparison:
     """Run every policy on the same episodes, with a progress bar on standard error."""
-    config, sets = config or EpisodeConfig(), sets or bundled_sets()
+    config, sets = config or EpisodeConfig(), sets or evaluation_sets([TRAINING, HELD_OUT])
     contenders: dict[str, Contender] = dict(STATIC_POLICIES)
     if policy is not None:
         contenders[LEARNED] = policy.network()
@@ -118,20 +85,6 @@ def summarise(results: Sequence[Result], metric: str) -> Summary:
     )
 
 
-def bootstrap(strata: Sequence[NDArray[np.float64]]) -> Summary:
-    """Mean over ``strata`` of the mean of each, with its interval."""
-    rng = np.random.default_rng(0)
-    means = np.mean(
-        [
-            values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(axis=1)
-            for values in strata
-        ],
-        axis=0,
-    )
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Summary(float(np.mean([v.mean() for v in strata])), float(low), float(high))
-
-
 def score_figures(comparison: Comparison) -> list[Figure]:
     """``score.POLICY.METRIC`` for every evaluation set."""
     figures = []
@@ -147,7 +100,7 @@ def score_figures(comparison: Comparison) -> list[Figure]:
             for metric in METRICS:
                 s = summarise(mine, metric)
                 more = {"low": s.low, "high": s.high, **about}
-                figures.append(Figure(f"score.{policy}.{metric}", s.mean, "share", more))
+                figures.append(Figure(f"score.{policy}.{metric}", s.value, "share", more))
     return figures
 
 
@@ -166,4 +119,4 @@ def print_table(comparison: Comparison, write: Callable[[str], None] = print) ->
 
 
 def _cell(s: Summary) -> str:
-    return f"{s.mean:6.1%} [{s.low:5.1%}, {s.high:5.1%}]"
+    return f"{s.value:6.1%} [{s.low:5.1%}, {s.high:5.1%}]"

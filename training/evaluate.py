@@ -93,7 +93,7 @@ def begin_episodes(
     """
     return np.concatenate(
         [
-            batch.begin(i, (workload,), _episode_seed(seed), (budget,))
+            batch.begin(i, (workload,), episode_seed(seed), (budget,))
             for i, (workload, seed) in enumerate(grid)
         ]
     )
@@ -128,7 +128,7 @@ def _run(
     return truth, breaches / batch.config.episode_steps
 
 
-def _episode_seed(seed: int) -> int:
+def episode_seed(seed: int) -> int:
     """The simulator's seed of evaluation episode ``seed``."""
     state = np.random.SeedSequence([_EVALUATION_ENTROPY, seed]).generate_state(1, np.uint64)
     return int(state[0] >> 1)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damon_tuner import _core
+from damon_tuner.benchmarks.bootstrap import bootstrap
 from damon_tuner.benchmarks.figure import Figure
-from damon_tuner.benchmarks.score import bootstrap
 from damon_tuner.envs.batch import EpisodeConfig, SimBatch
 from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload
@@ -71,4 +71,4 @@ def _run(
 def _figure(name: str, values: Floats, unit: str, **more: float) -> Figure:
     summary = bootstrap([values])
     about = {"low": summary.low, "high": summary.high, "seeds": len(values), **more}
-    return Figure(name, summary.mean, unit, about)
+    return Figure(name, summary.value, unit, about)

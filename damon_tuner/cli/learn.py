@@ -18,7 +18,7 @@ from damon_tuner.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from damon_tuner.benchmarks.score import WorkloadSets
+    from damon_tuner.benchmarks.sets import WorkloadSets
 
 
 def add_commands(commands: Commands) -> None:
@@ -98,10 +98,11 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.report import write_report
     from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING
     from damon_tuner.training.run import train_and_save
 
     sets = _sets(args)
-    trained = train_and_save(args.out, args.steps, args.seed, sets["held_out_seeds"], args.knobs)
+    trained = train_and_save(args.out, args.steps, args.seed, sets[TRAINING], args.knobs)
     comparison = run_score(
         trained.policy,
         budget=args.budget,
@@ -111,24 +112,34 @@ def _tune(args: argparse.Namespace) -> None:
     )
     print_table(comparison)
     report = args.out / "report.html"
-    shown = sets.get("held_out_family", sets["held_out_seeds"])[0]
+    shown = sets.get(HELD_OUT, sets[TRAINING])[0]
     write_report(report, comparison, trained.curve, trained.policy, shown)
     print(f"\npolicy {trained.path}\nreport {report}")
 
 
 def _train(args: argparse.Namespace) -> None:
+    from damon_tuner.benchmarks.sets import TRAINING
     from damon_tuner.training.run import train_and_save
 
-    workloads = _sets(args)["held_out_seeds"]
+    workloads = _sets(args)[TRAINING]
     train_and_save(args.out, args.steps, args.seed, workloads, args.knobs)
 
 
 def _sets(args: argparse.Namespace) -> WorkloadSets:
     """What to train on, by the name it has when it is compared on, and what is held out."""
-    from damon_tuner.benchmarks.score import bundled_sets, workload_file_sets
+    from damon_tuner.benchmarks.sets import (
+        HELD_OUT,
+        TRAINING,
+        evaluation_sets,
+        workload_file_sets,
+    )
     from damon_tuner.envs.workload_file import load_workloads
 
-    sets = workload_file_sets(load_workloads(args.workload)) if args.workload else bundled_sets()
+    sets = (
+        workload_file_sets(load_workloads(args.workload))
+        if args.workload
+        else evaluation_sets([TRAINING, HELD_OUT])
+    )
     return _on_profile(sets, args.profile)
 
 
@@ -144,11 +155,12 @@ def _on_profile(sets: WorkloadSets, name: str | None) -> WorkloadSets:
 def _evaluate(args: argparse.Namespace) -> None:
     from dataclasses import asdict
 
-    from damon_tuner.benchmarks.score import bundled_sets, print_table, run_score
+    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING, evaluation_sets
     from damon_tuner.envs.workload_file import load_workloads
     from damon_tuner.policies.policy_file import load_policy
 
-    sets: WorkloadSets = bundled_sets()
+    sets: WorkloadSets = evaluation_sets([TRAINING, HELD_OUT])
     if args.workload:
         sets = {"workload_files": load_workloads(args.workload)}
     comparison = run_score(

@@ -11,7 +11,11 @@ import pytest
 from damon_tuner.benchmarks.report import write_report
 from damon_tuner.benchmarks.score import run_score
 from damon_tuner.envs import EpisodeConfig
-from damon_tuner.envs.workload_file import bundled_workload, load_workload
+from damon_tuner.envs.workload_file import (
+    TRAINING_FAMILIES,
+    bundled_workload,
+    load_workload,
+)
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import load_policy
@@ -73,7 +77,7 @@ def test_provenance_says_how_to_make_it_again(trained: Trained) -> None:
     assert about["config"]["learning_rate"] == CONFIG.learning_rate
     assert about["config"]["episodes"]["budget"] == list(CONFIG.episodes.budget)
     assert about["steps"] == 512
-    assert about["workloads"] == ["kv", "scan", "phases", "growth", "idle"]
+    assert about["workloads"] == list(TRAINING_FAMILIES)
     json.dumps(about)
 
 
