@@ -224,7 +224,10 @@ class Decider:
         """For how long the guard still keeps page-out off, in seconds."""
 
 class Network:
-    """A policy's network; ``parameters`` alternates weights (row-major) and biases, float32."""
+    """A policy's network; ``parameters`` alternates weights (row-major) and biases, float32.
+
+    ``output`` brings the last layer into [-1, 1]: clip or tanh.
+    """
 
     def __init__(
         self,
@@ -233,6 +236,7 @@ class Network:
         scale: Buffer,
         clip: float,
         parameters: Sequence[Buffer],
+        output: str = "clip",
     ) -> None: ...
     def forward(self, observations: Buffer, actions: Buffer, /) -> None:
         """Answer rows of float32 observations with rows of float32 actions in [-1, 1]."""

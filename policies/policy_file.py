@@ -1,8 +1,9 @@
 """The policy file: a safetensors file that a root daemon can read with the standard library.
 
 Nothing in it is executed. The header's metadata holds, as one JSON object under ``damon_tuner``:
-the format version, the hash of the observation schema, the normaliser's clip, the knob groups,
-where the policy came from, and a SHA-256 over all of that and the tensors.
+the format version, the hash of the observation schema, the normaliser's clip, the network's
+output, the knob groups, where the policy came from, and a SHA-256 over all of that and the
+tensors.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.schema import Schema, schema_of
 from damon_tuner.whole_file import write_whole
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_FILE_BYTES = 64 << 20
 MAX_HEADER_BYTES = 1 << 20
 _FLOAT_BYTES = 4
@@ -45,7 +46,8 @@ class Policy:
 
     ``layers`` holds (weight [out, in], bias [out]) from the input to the output; ``mean`` and
     ``scale`` [F] normalise the observation as ``clip((x - mean) * scale, +-clip)``. ``envelope``
-    is what it has been trained on, and its ``schema`` what the network sees and sets.
+    is what it has been trained on, and its ``schema`` what the network sees and sets. ``output``
+    brings the last layer into [-1, 1]: clip or tanh.
     """
 
     mean: Tensor
@@ -54,6 +56,7 @@ class Policy:
     layers: tuple[tuple[Tensor, Tensor], ...]
     envelope: Envelope
     provenance: Mapping[str, Any]
+    output: str = "clip"
 
     @property
     def schema(self) -> Schema:
@@ -68,7 +71,9 @@ class Policy:
     def network(self) -> _core.Network:
         """The network that answers observations."""
         parameters = [tensor.data for layer in self.layers for tensor in layer]
-        return _core.Network(self.sizes, self.mean.data, self.scale.data, self.clip, parameters)
+        return _core.Network(
+            self.sizes, self.mean.data, self.scale.data, self.clip, parameters, self.output
+        )
 
 
 def save_policy(policy: Policy, path: Path) -> None:
@@ -93,6 +98,7 @@ def save_policy(policy: Policy, path: Path) -> None:
         "schema_hash": policy.schema.hash,
         "knob_groups": policy.schema.groups,
         "clip": policy.clip,
+        "output": policy.output,
         "provenance": dict(policy.provenance),
     }
     about["sha256"] = _checksum(about, header, data)
@@ -164,6 +170,7 @@ def _parse(raw: bytes) -> Policy:
             _unpacked(tensors["observation.low"]), _unpacked(tensors["observation.high"]), schema
         ),
         provenance=about["provenance"],
+        output=about["output"],
     )
     _check_shapes(policy)
     return policy

@@ -81,17 +81,34 @@ static int load_layers(NetworkObject *self, PyObject *parameters, const size_t *
 	return 0;
 }
 
+static int output_from_name(const char *name, enum network_output *output)
+{
+	if (!strcmp(name, "clip")) {
+		*output = NETWORK_CLIP;
+		return 0;
+	}
+	if (!strcmp(name, "tanh")) {
+		*output = NETWORK_TANH;
+		return 0;
+	}
+	PyErr_Format(PyExc_ValueError, "no output %s: it is clip or tanh", name);
+	return -1;
+}
+
 static int Network_init(NetworkObject *self, PyObject *args, PyObject *kwargs)
 {
-	static char *names[] = { "sizes", "mean", "scale", "clip", "parameters", NULL };
+	static char *names[] = { "sizes", "mean", "scale", "clip", "parameters", "output", NULL };
 	PyObject *sizes, *mean, *scale, *parameters;
 	size_t width[NETWORK_MAX_LAYERS + 1], nr_floats;
+	enum network_output output;
+	const char *output_name = "clip";
 	Py_ssize_t nr_layers;
 	double clip;
 	float *at;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOdO", names, &sizes, &mean, &scale, &clip,
-					 &parameters))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOdO|s", names, &sizes, &mean, &scale,
+					 &clip, &parameters, &output_name) ||
+	    output_from_name(output_name, &output))
 		return -1;
 	nr_layers = sizes_from_py(sizes, width);
 	if (nr_layers < 0)
@@ -114,7 +131,8 @@ static int Network_init(NetworkObject *self, PyObject *args, PyObject *kwargs)
 	}
 	at = self->memory;
 	self->network = (struct network){ .mean = at, .scale = at + width[0],
-					  .clip = (float)clip, .nr_layers = (size_t)nr_layers };
+					  .clip = (float)clip, .output = output,
+					  .nr_layers = (size_t)nr_layers };
 	if (copy_floats(mean, width[0], &at) || copy_floats(scale, width[0], &at))
 		return -1;
 	return load_layers(self, parameters, width);

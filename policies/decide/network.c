@@ -40,5 +40,5 @@ void network_forward(const struct network *n, const float *observation, float *a
 		out = swap;
 	}
 	for (size_t o = 0; o < nr_out; o++)
-		action[o] = clip(in[o], 1.0f);
+		action[o] = n->output == NETWORK_TANH ? tanhf(in[o]) : clip(in[o], 1.0f);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small feed-forward network: normalised input, tanh hidden layers, clipped linear output. */
+/* A small feed-forward network: normalised input, tanh hidden layers, bounded output. */
 #ifndef DT_NETWORK_H
 #define DT_NETWORK_H
 
@@ -16,10 +16,17 @@ struct network_layer {
 	size_t nr_out;
 };
 
+/* How the last layer is brought into [-1, 1]: as the actor was in training. */
+enum network_output {
+	NETWORK_CLIP,
+	NETWORK_TANH,
+};
+
 struct network {
 	const float *mean;
 	const float *scale;
 	float clip;
+	enum network_output output;
 	size_t nr_layers;
 	struct network_layer layers[NETWORK_MAX_LAYERS];
 };

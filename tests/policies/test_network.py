@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,13 @@ def _by_hand(policy: Policy, x: np.ndarray) -> np.ndarray:
         x = x @ array_of(weight).T + array_of(bias)
         if i + 1 < len(policy.layers):
             x = np.tanh(x)
-    return np.clip(x, -1.0, 1.0)
+    return np.tanh(x) if policy.output == "tanh" else np.clip(x, -1.0, 1.0)
 
 
+@pytest.mark.parametrize("output", ["clip", "tanh"])
 @pytest.mark.parametrize("hidden", [(), (1,), (64, 64), (5, 9, 3)])
-def test_the_answer_is_the_networks(hidden: tuple[int, ...]) -> None:
-    policy = random_policy(1, hidden)
+def test_the_answer_is_the_networks(hidden: tuple[int, ...], output: str) -> None:
+    policy = replace(random_policy(1, hidden), output=output)
     observations = np.random.default_rng(2).normal(size=(100, NR_FEATURES)).astype(np.float32)
     actions = np.zeros((100, NR_KNOBS), dtype=np.float32)
     policy.network().forward(observations, actions)
@@ -79,6 +81,11 @@ def test_deciding_imports_neither_numpy_nor_torch(tmp_path: Path) -> None:
 def test_impossible_networks_are_refused(sizes: object) -> None:
     with pytest.raises((ValueError, TypeError, OverflowError)):
         _core.Network(sizes, b"", b"", 1.0, [])  # type: ignore[arg-type]
+
+
+def test_an_output_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no output relu: it is clip or tanh"):
+        _core.Network((1, 1), bytes(4), bytes(4), 1.0, [bytes(4), bytes(4)], "relu")
 
 
 def test_weights_of_the_wrong_size_are_refused() -> None:

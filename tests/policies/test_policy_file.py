@@ -48,8 +48,9 @@ def _edited(raw: bytes, edit: Callable[[dict[str, Any]], object]) -> bytes:
     return struct.pack("<Q", len(encoded)) + encoded + raw[8 + length :]
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
-    policy = random_policy()
+@pytest.mark.parametrize("output", ["clip", "tanh"])
+def test_what_was_saved_is_loaded(tmp_path: Path, output: str) -> None:
+    policy = replace(random_policy(), output=output)
     path = tmp_path / "sub" / "p.safetensors"
     save_policy(policy, path)
     assert load_policy(path) == policy
@@ -94,8 +95,8 @@ def test_another_schema_is_refused(
 def test_another_format_is_refused(
     tmp_path: Path, saved: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(policy_file, "FORMAT_VERSION", 3)
-    assert "this release reads 3; export the policy again" in _refused(tmp_path, saved)
+    monkeypatch.setattr(policy_file, "FORMAT_VERSION", 4)
+    assert "this release reads 4; export the policy again" in _refused(tmp_path, saved)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +202,9 @@ def test_no_mutation_gets_through_or_crashes(
         replace(random_policy(), clip=float("inf")),
         replace(random_policy(), clip=-1.0),
         replace(random_policy(), clip=10**400),
+        replace(random_policy(), output="relu"),
     ],
-    ids=["deep", "wide", "unclipped", "negative", "huge"],
+    ids=["deep", "wide", "unclipped", "negative", "huge", "unbounded"],
 )
 def test_a_signed_but_impossible_network_is_refused(tmp_path: Path, policy: Policy) -> None:
     path = tmp_path / "p.safetensors"
