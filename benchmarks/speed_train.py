@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.envs.batch import Observations
 from damon_tuner.envs.sb3 import TunerVecEnv
+from damon_tuner.training.agent import new_agent
 from damon_tuner.training.config import TrainConfig
-from damon_tuner.training.train import new_agent
 
 _ROLLOUTS = 2
 
@@ -61,8 +61,9 @@ def train_figures(runs: int = 9) -> list[Figure]:
 
 
 def _frames_per_s(config: TrainConfig, kind: type[TunerVecEnv]) -> float:
-    agent, _ = new_agent(config, kind(config.nr_hosts, config.episodes, config.nr_threads))
-    steps = _ROLLOUTS * config.nr_hosts * config.rollout_steps
+    nr_hosts = config.hyperparams.n_envs
+    agent, _ = new_agent(config, kind(nr_hosts, config.episodes, config.nr_threads))
+    steps = _ROLLOUTS * nr_hosts * int(config.hyperparams.arguments["n_steps"])
     started = time.perf_counter()
     agent.learn(steps)
     return steps / (time.perf_counter() - started)

@@ -53,6 +53,10 @@ class PolicyFileError(TunerError):
     """A policy file is truncated, altered, or made for another version of the decision path."""
 
 
+class HyperparamsError(TunerError):
+    """A file of hyper-parameters has an unknown name or a value of the wrong kind."""
+
+
 class ConfigError(TunerError):
     """The daemon's configuration is refused: ``problems``, and the text, have a line for each."""
 

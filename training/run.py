@@ -14,10 +14,12 @@ from damon_tuner.errors import TunerError
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import Policy, save_policy
 from damon_tuner.policies.schema import schema_of
+from damon_tuner.training.algorithms import ALGORITHMS
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.host_needs import require_hosts_for
+from damon_tuner.training.hyperparams_file import Hyperparams
 from damon_tuner.training.train import provenance, train
 
 _AGENT = "agent.zip"
@@ -41,16 +43,21 @@ def train_and_save(
     seed: int = 0,
     workloads: Sequence[Workload] | None = None,
     groups: Sequence[str] = ("reclaim",),
+    hyperparams: Hyperparams | None = None,
 ) -> SavedRun:
     """Train a policy of these knob groups; write ``out/run`` and ``out/policy.safetensors``.
+
+    ``hyperparams`` are the bundled ones of PPO where nothing else is said, and ``steps`` theirs.
 
     Raises:
         TunerError: the hosts to train on lack what the knobs act on, or ``out`` cannot be written.
     """
     config = replace(TrainConfig(), seed=seed)
     config = replace(config, episodes=replace(config.episodes, groups=tuple(groups)))
+    if hyperparams is not None:
+        config = replace(config, hyperparams=hyperparams)
     if steps is not None:
-        config = replace(config, total_steps=steps)
+        config = replace(config, hyperparams=replace(config.hyperparams, n_timesteps=steps))
     if workloads:
         episodes = replace(config.episodes, workloads=tuple(workloads))
         config = replace(config, episodes=episodes)
@@ -84,14 +91,12 @@ def export_run(run: Path, path: Path) -> None:
         TunerError: the run is missing or damaged.
 
     """
-    from stable_baselines3 import PPO
-
     try:
         about: dict[str, Any] = json.loads((run / _PROVENANCE).read_text(encoding="utf-8"))
         ranges = json.loads((run / _ENVELOPE).read_text(encoding="utf-8"))
         schema = schema_of(ranges["groups"])
         envelope = Envelope(tuple(ranges["low"]), tuple(ranges["high"]), schema)
-        agent = PPO.load(run / _AGENT, device="cpu")
+        agent = ALGORITHMS[about["algorithm"].lower()].load(run / _AGENT, device="cpu")
         with (run / _NORMALISER).open("rb") as file:
             env = pickle.load(file)
     except Exception as error:

@@ -1,27 +1,31 @@
-"""Train a policy by PPO."""
+"""Train a policy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
-import random
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import sb3_contrib
 import stable_baselines3
 import torch
-from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecNormalize
 from tqdm import tqdm
 
 import damon_tuner
 from damon_tuner.envs.sb3 import TunerVecEnv
 from damon_tuner.policies.decision import monitoring
+from damon_tuner.training.agent import new_agent
+from damon_tuner.training.algorithms import Agent
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.progress import progress_interval_s
+
+# Into how many means the rewards of a run are gathered.
+_CURVE_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,7 @@ class Trained:
     ``curve`` holds (control intervals so far, mean reward of a control interval).
     """
 
-    agent: PPO
+    agent: Agent
     env: VecNormalize
     config: TrainConfig
     curve: tuple[tuple[int, float], ...]
@@ -51,6 +55,7 @@ class _Progress(BaseCallback):
             disable=quiet,
             mininterval=progress_interval_s(),
         )
+        self._window = total_steps / _CURVE_POINTS
         self._sum = 0.0
         self._count = 0
 
@@ -58,48 +63,31 @@ class _Progress(BaseCallback):
         rewards = self.training_env.get_original_reward()  # type: ignore[attr-defined]
         self._sum += float(np.sum(rewards))
         self._count += len(rewards)
+        if self._count >= self._window:
+            self._end_window()
         return True
 
-    def _on_rollout_end(self) -> None:
-        mean = self._sum / max(self._count, 1)
+    def _end_window(self) -> None:
+        mean = self._sum / self._count
         self.curve.append((self.num_timesteps, mean))
         self._bar.set_postfix(reward=f"{mean:+.3f}", refresh=False)
         self._bar.update(self.num_timesteps - self._bar.n)
         self._sum, self._count = 0.0, 0
 
     def _on_training_end(self) -> None:
+        if self._count:
+            self._end_window()
         self._bar.close()
-
-
-def new_agent(config: TrainConfig, env: VecEnv) -> tuple[PPO, VecNormalize]:
-    """An untrained agent on ``env``, and the normaliser between them."""
-    torch.set_num_threads(config.torch_threads)
-    random.seed(config.seed)
-    normalised = VecNormalize(env, gamma=config.gamma, clip_obs=config.clip_obs)
-    agent = PPO(
-        "MlpPolicy",
-        normalised,
-        learning_rate=lambda left: config.learning_rate * (0.1 + 0.9 * left),
-        n_steps=config.rollout_steps,
-        batch_size=config.batch_size,
-        n_epochs=config.epochs,
-        gamma=config.gamma,
-        gae_lambda=config.gae_lambda,
-        ent_coef=config.ent_coef,
-        policy_kwargs={"net_arch": list(config.hidden), "log_std_init": config.log_std_init},
-        seed=config.seed,
-        device="cpu",
-    )
-    return agent, normalised
 
 
 def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
     """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
+    hyperparams = config.hyperparams
     agent, env = new_agent(
-        config, TunerVecEnv(config.nr_hosts, config.episodes, config.nr_threads)
+        config, TunerVecEnv(hyperparams.n_envs, config.episodes, config.nr_threads)
     )
-    progress = _Progress(config.total_steps, quiet)
-    agent.learn(config.total_steps, callback=progress)
+    progress = _Progress(hyperparams.n_timesteps, quiet)
+    agent.learn(hyperparams.n_timesteps, callback=progress)
     return Trained(agent, env, config, tuple(progress.curve))
 
 
@@ -109,10 +97,11 @@ def provenance(trained: Trained) -> dict[str, Any]:
     about = {
         "damon_tuner": damon_tuner.__version__,
         "stable_baselines3": stable_baselines3.__version__,
+        "sb3_contrib": sb3_contrib.__version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "algorithm": "PPO",
+        "algorithm": config.hyperparams.algorithm.upper(),
         "steps": trained.agent.num_timesteps,
         "workloads": [workload.name for workload in config.episodes.workloads],
         "monitoring": monitoring(),

@@ -18,7 +18,14 @@ from damon_tuner.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from damon_tuner.benchmarks.sets import WorkloadSets
+    from damon_tuner.envs.workload_file import Workload
+    from damon_tuner.training.run import SavedRun
+
+ALGORITHMS = ("ppo", "sac", "tqc")
+"""As ``training.algorithms`` has them, without the libraries that it needs."""
 
 
 def add_commands(commands: Commands) -> None:
@@ -75,6 +82,15 @@ def _add_export(commands: Commands) -> None:
 
 def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder for the results")
+    parser.add_argument(
+        "--algorithm", choices=ALGORITHMS, default="ppo", help="of stable-baselines3, sb3-contrib"
+    )
+    parser.add_argument(
+        "--hyperparams",
+        type=Path,
+        metavar="YAML",
+        help="what the algorithm is set to (default: the bundled file of its name)",
+    )
     parser.add_argument("--steps", type=positive, help="control intervals to train for")
     parser.add_argument("--seed", type=int, default=0, help="determines the trained weights")
     parser.add_argument(
@@ -99,10 +115,9 @@ def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.report import write_report
     from damon_tuner.benchmarks.score import print_table, run_score
     from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING
-    from damon_tuner.training.run import train_and_save
 
     sets = _sets(args)
-    trained = train_and_save(args.out, args.steps, args.seed, sets[TRAINING], args.knobs)
+    trained = _train_on(args, sets[TRAINING])
     comparison = run_score(
         trained.policy,
         budget=args.budget,
@@ -119,10 +134,20 @@ def _tune(args: argparse.Namespace) -> None:
 
 def _train(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.sets import TRAINING
+
+    _train_on(args, _sets(args)[TRAINING])
+
+
+def _train_on(args: argparse.Namespace, workloads: Sequence[Workload]) -> SavedRun:
+    from damon_tuner.training.hyperparams_file import bundled_hyperparams, load_hyperparams
     from damon_tuner.training.run import train_and_save
 
-    workloads = _sets(args)[TRAINING]
-    train_and_save(args.out, args.steps, args.seed, workloads, args.knobs)
+    hyperparams = (
+        load_hyperparams(args.hyperparams, args.algorithm)
+        if args.hyperparams
+        else bundled_hyperparams(args.algorithm)
+    )
+    return train_and_save(args.out, args.steps, args.seed, workloads, args.knobs, hyperparams)
 
 
 def _sets(args: argparse.Namespace) -> WorkloadSets:

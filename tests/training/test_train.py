@@ -20,28 +20,36 @@ from damon_tuner.errors import TunerError
 from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import load_policy
 from damon_tuner.policies.schema import RECLAIM
+from damon_tuner.training.algorithms import ALGORITHMS
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
+from damon_tuner.training.hyperparams_file import bundled_hyperparams
 from damon_tuner.training.run import export_run, train_and_save
 from damon_tuner.training.train import Trained, provenance, train
 
 from ..policies.helpers import random_policy
 
-CONFIG = TrainConfig(
-    episodes=EpisodeConfig(episode_s=50.0),
-    total_steps=512,
-    nr_hosts=8,
-    nr_threads=2,
-    rollout_steps=16,
-    batch_size=64,
-    epochs=2,
-)
+_ON_POLICY = {"n_steps": 16, "batch_size": 64, "n_epochs": 2}
+_OFF_POLICY = {"learning_starts": 128, "batch_size": 32, "gradient_steps": 1, "buffer_size": 2_000}
 
 
-@pytest.fixture(scope="module")
-def trained() -> Trained:
-    return train(CONFIG, quiet=True)
+def config_of(algorithm: str, **settings: object) -> TrainConfig:
+    small = _ON_POLICY if algorithm == "ppo" else _OFF_POLICY
+    hyperparams = bundled_hyperparams(algorithm)
+    return TrainConfig(
+        episodes=EpisodeConfig(episode_s=50.0),
+        hyperparams=hyperparams.changed(n_envs=8, n_timesteps=512, **small, **settings),
+        nr_threads=2,
+    )
+
+
+CONFIG = config_of("ppo")
+
+
+@pytest.fixture(scope="module", params=list(ALGORITHMS))
+def trained(request: pytest.FixtureRequest) -> Trained:
+    return train(config_of(request.param), quiet=True)
 
 
 def test_the_exported_network_answers_as_the_agent_predicts(trained: Trained) -> None:
@@ -58,14 +66,14 @@ def test_the_exported_network_answers_as_the_agent_predicts(trained: Trained) ->
 def test_the_same_configuration_gives_the_same_weights_whatever_the_threads(
     trained: Trained,
 ) -> None:
-    again = train(replace(CONFIG, nr_threads=1), quiet=True)
+    again = train(replace(trained.config, nr_threads=1), quiet=True)
     first, second = (policy_from_sb3(t.agent, t.env, {}, everything()) for t in (trained, again))
     assert first == second
     assert trained.curve == again.curve
 
 
 def test_another_seed_gives_other_weights(trained: Trained) -> None:
-    other = train(replace(CONFIG, seed=1, total_steps=128), quiet=True)
+    other = train(replace(trained.config, seed=1), quiet=True)
     first, second = (policy_from_sb3(t.agent, t.env, {}, everything()) for t in (trained, other))
     assert first.layers != second.layers
 
@@ -74,34 +82,51 @@ def test_provenance_says_how_to_make_it_again(trained: Trained) -> None:
     about = provenance(trained)
     assert about["config"]["seed"] == CONFIG.seed
     assert about["config"]["torch_threads"] == 1
-    assert about["config"]["learning_rate"] == CONFIG.learning_rate
+    hyperparams = trained.config.hyperparams
+    assert about["algorithm"] == hyperparams.algorithm.upper()
+    assert about["config"]["hyperparams"]["arguments"] == hyperparams.arguments
     assert about["config"]["episodes"]["budget"] == list(CONFIG.episodes.budget)
     assert about["steps"] == 512
     assert about["workloads"] == list(TRAINING_FAMILIES)
     json.dumps(about)
 
 
-def test_training_learns_to_save_memory_within_the_budget() -> None:
+@pytest.mark.parametrize(
+    ("algorithm", "steps", "small"),
+    [
+        ("ppo", 12_000, {"n_steps": 30, "batch_size": 120}),
+        ("sac", 3_000, {"learning_starts": 640, "batch_size": 128}),
+        ("tqc", 3_000, {"learning_starts": 640, "batch_size": 128}),
+    ],
+)
+def test_training_learns_to_save_memory_within_the_budget(
+    algorithm: str, steps: int, small: dict[str, int]
+) -> None:
     """On a load that leaves most memory alone, more reward at the end than at the start."""
     from damon_tuner.envs.workload_file import Workload
 
     easy = Workload("easy", "idle", {"wake_share": (0.001, 0.001), "footprint_bytes": (1e9, 1e9)})
     config = TrainConfig(
         episodes=EpisodeConfig(workloads=(easy,), budget=(0.05, 0.05), episode_s=300.0),
-        total_steps=12_000,
-        nr_hosts=16,
+        hyperparams=bundled_hyperparams(algorithm).changed(n_envs=16, n_timesteps=steps, **small),
         nr_threads=2,
-        rollout_steps=30,
-        batch_size=120,
     )
     rewards = [reward for _, reward in train(config, quiet=True).curve]
-    assert np.mean(rewards[-5:]) > np.mean(rewards[:5]) + 0.05
+    assert len(rewards) == pytest.approx(100, abs=10)
+    assert np.mean(rewards[-10:]) > np.mean(rewards[:10]) + 0.05
 
 
-def test_a_run_on_disk_exports_the_same_policy_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("algorithm", ["ppo", "tqc"])
+def test_a_run_on_disk_exports_the_same_policy_again(algorithm: str, tmp_path: Path) -> None:
     workload = tmp_path / "mine.toml"
     workload.write_text('family = "phases"\n[workload]\nfootprint_bytes = 6e8\n')
-    saved = train_and_save(tmp_path / "out", steps=64, seed=4, workloads=[load_workload(workload)])
+    saved = train_and_save(
+        tmp_path / "out",
+        steps=64,
+        seed=4,
+        workloads=[load_workload(workload)],
+        hyperparams=config_of(algorithm).hyperparams,
+    )
     assert saved.policy.provenance["workloads"] == ["mine"]
     assert load_policy(saved.path) == saved.policy
     assert saved.policy.envelope != everything()
