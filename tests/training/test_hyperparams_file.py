@@ -7,6 +7,7 @@ import yaml
 from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
+from damon_tuner.cli import learn
 from damon_tuner.envs.sb3 import TunerVecEnv
 from damon_tuner.errors import HyperparamsError
 from damon_tuner.training.agent import new_agent
@@ -48,6 +49,10 @@ def test_what_is_written_is_read_again(algorithm: str, tmp_path: Path) -> None:
     path = tmp_path / "mine.yml"
     path.write_text(hyperparams_yaml(changed))
     assert load_hyperparams(path, algorithm) == changed != bundled_hyperparams(algorithm)
+
+
+def test_the_command_knows_every_algorithm() -> None:
+    assert learn.ALGORITHMS == tuple(ALGORITHMS)
 
 
 def test_an_agent_is_what_the_file_says() -> None:
