@@ -17,6 +17,8 @@ class TrainConfig:
     """Which hosts, loads and budgets are drawn."""
     hyperparams: Hyperparams = field(default_factory=lambda: bundled_hyperparams("ppo"))
     """The algorithm and what it is set to, for how many hosts and control intervals."""
+    blind_to: tuple[str, ...] = ()
+    """Features that the agent does not see; to find out what they are worth."""
     nr_threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     """Threads that step the simulator; the result does not depend on it."""
     torch_threads: int = 1

@@ -7,7 +7,7 @@ A file has one section for the environment::
       n_timesteps: 400000             # control intervals over all hosts
       policy: MlpPolicy
       normalize: "dict(norm_obs=True, norm_reward=True)"          # arguments of VecNormalize
-      learning_rate: lin_4e-4         # falls linearly to 0
+      learning_rate: lin_0.0004         # falls linearly to 0
       gamma: 0.97
       policy_kwargs: "dict(net_arch=[64, 64], activation_fn=nn.Tanh)"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.errors import TunerError
-from damon_tuner.policies.envelope import Envelope, everything
+from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.policy_file import Policy, save_policy
 from damon_tuner.policies.schema import schema_of
 from damon_tuner.training.algorithms import ALGORITHMS
@@ -20,7 +20,7 @@ from damon_tuner.training.envelope import measure_envelope
 from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.host_needs import require_hosts_for
 from damon_tuner.training.hyperparams_file import Hyperparams
-from damon_tuner.training.train import provenance, train
+from damon_tuner.training.train import provenance, train, trained_policy
 
 _AGENT = "agent.zip"
 _NORMALISER = "normaliser.pkl"
@@ -69,7 +69,7 @@ def train_and_save(
     trained.env.save(str(run / _NORMALISER))
     about = provenance(trained)
     schema = config.episodes.schema
-    policy = policy_from_sb3(trained.agent, trained.env, about, everything(schema))
+    policy = replace(trained_policy(trained), provenance=about)
     envelope = measure_envelope(
         policy.network(), config.episodes, config.seed, nr_threads=config.nr_threads
     )

@@ -13,15 +13,19 @@ import sb3_contrib
 import stable_baselines3
 import torch
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from tqdm import tqdm
 
 import damon_tuner
 from damon_tuner.envs.sb3 import TunerVecEnv
 from damon_tuner.policies.decision import monitoring
+from damon_tuner.policies.envelope import everything
+from damon_tuner.policies.policy_file import Policy
 from damon_tuner.training.agent import new_agent
 from damon_tuner.training.algorithms import Agent
+from damon_tuner.training.blinkers import Blinkers, blinded
 from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.progress import progress_interval_s
 
 # Into how many means the rewards of a run are gathered.
@@ -83,12 +87,20 @@ class _Progress(BaseCallback):
 def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
     """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
     hyperparams = config.hyperparams
-    agent, env = new_agent(
-        config, TunerVecEnv(hyperparams.n_envs, config.episodes, config.nr_threads)
-    )
+    hosts: VecEnv = TunerVecEnv(hyperparams.n_envs, config.episodes, config.nr_threads)
+    if config.blind_to:
+        hosts = Blinkers(hosts, config.episodes.schema, config.blind_to)
+    agent, env = new_agent(config, hosts)
     progress = _Progress(hyperparams.n_timesteps, quiet)
     agent.learn(hyperparams.n_timesteps, callback=progress)
     return Trained(agent, env, config, tuple(progress.curve))
+
+
+def trained_policy(trained: Trained) -> Policy:
+    """What was learned, without where it comes from and what it was trained on."""
+    config = trained.config
+    policy = policy_from_sb3(trained.agent, trained.env, {}, everything(config.episodes.schema))
+    return blinded(policy, config.blind_to)
 
 
 def provenance(trained: Trained) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from damon_tuner.benchmarks.sets import WorkloadSets
     from damon_tuner.envs.workload_file import Workload
+    from damon_tuner.training.hyperparams_file import Hyperparams
     from damon_tuner.training.run import SavedRun
 
 ALGORITHMS = ("ppo", "sac", "tqc")
@@ -133,21 +134,30 @@ def _tune(args: argparse.Namespace) -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from damon_tuner.benchmarks.sets import TRAINING
-
-    _train_on(args, _sets(args)[TRAINING])
+    _train_on(args, training_workloads_of(args))
 
 
 def _train_on(args: argparse.Namespace, workloads: Sequence[Workload]) -> SavedRun:
-    from damon_tuner.training.hyperparams_file import bundled_hyperparams, load_hyperparams
     from damon_tuner.training.run import train_and_save
 
-    hyperparams = (
-        load_hyperparams(args.hyperparams, args.algorithm)
-        if args.hyperparams
-        else bundled_hyperparams(args.algorithm)
-    )
+    hyperparams = hyperparams_of(args)
     return train_and_save(args.out, args.steps, args.seed, workloads, args.knobs, hyperparams)
+
+
+def hyperparams_of(args: argparse.Namespace) -> Hyperparams:
+    """What ``--algorithm`` and ``--hyperparams`` say."""
+    from damon_tuner.training.hyperparams_file import bundled_hyperparams, load_hyperparams
+
+    if args.hyperparams:
+        return load_hyperparams(args.hyperparams, args.algorithm)
+    return bundled_hyperparams(args.algorithm)
+
+
+def training_workloads_of(args: argparse.Namespace) -> Sequence[Workload]:
+    """What ``--workload`` and ``--profile`` say to train on."""
+    from damon_tuner.benchmarks.sets import TRAINING
+
+    return _sets(args)[TRAINING]
 
 
 def _sets(args: argparse.Namespace) -> WorkloadSets:

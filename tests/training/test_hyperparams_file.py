@@ -79,7 +79,7 @@ def test_an_agent_is_what_the_file_says() -> None:
         ("n_envs: 64", "n_envs: 0.5", "n_envs must be a whole number"),
         ("n_envs: 64", "n_envs: .nan", "n_envs|NaN"),
         ("n_epochs: 10", "n_epochs: ten", "write 1.0e-3"),
-        ("lin_4e-4", "lin_fast", "could not convert"),
+        ("lin_0.0004", "lin_fast", "could not convert"),
         ("nn.Tanh", "nn.ReLU", "policy_kwargs must be"),
         (", activation_fn=nn.Tanh", "", "need activation_fn=nn.Tanh"),
         ("[64, 64]", "__import__('os').getpid()", "policy_kwargs must be"),

@@ -29,20 +29,7 @@ from damon_tuner.training.run import export_run, train_and_save
 from damon_tuner.training.train import Trained, provenance, train
 
 from ..policies.helpers import random_policy
-
-_ON_POLICY = {"n_steps": 16, "batch_size": 64, "n_epochs": 2}
-_OFF_POLICY = {"learning_starts": 128, "batch_size": 32, "gradient_steps": 1, "buffer_size": 2_000}
-
-
-def config_of(algorithm: str, **settings: object) -> TrainConfig:
-    small = _ON_POLICY if algorithm == "ppo" else _OFF_POLICY
-    hyperparams = bundled_hyperparams(algorithm)
-    return TrainConfig(
-        episodes=EpisodeConfig(episode_s=50.0),
-        hyperparams=hyperparams.changed(n_envs=8, n_timesteps=512, **small, **settings),
-        nr_threads=2,
-    )
-
+from .small import config_of
 
 CONFIG = config_of("ppo")
 
