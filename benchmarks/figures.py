@@ -27,6 +27,8 @@ def measure(
         return fidelity_figures()
     if group == "score":
         return _score(policy, budget, seeds, threads)
+    if group in ("train", "ablations"):
+        return _training(group, policy, threads)
     if group == "knobs":
         from damon_tuner.benchmarks.knobs import knob_figures
 
@@ -61,6 +63,17 @@ def _further(group: str) -> Iterable[Figure]:
     from damon_tuner.benchmarks.calibrate import calibrate_figures
 
     return calibrate_figures()
+
+
+def _training(group: str, policy: Path, threads: int) -> Iterable[Figure]:
+    if group == "train":
+        from damon_tuner.benchmarks.learning_curve import learning_figures
+        from damon_tuner.policies.policy_file import load_policy
+
+        return learning_figures(load_policy(policy), nr_threads=threads)
+    from damon_tuner.benchmarks.ablations import ablation_figures
+
+    return ablation_figures(nr_threads=threads)
 
 
 def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figure]:

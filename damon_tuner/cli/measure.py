@@ -31,6 +31,8 @@ GROUPS = (
     "attributes",
     "forecast",
     "knobs",
+    "train",
+    "ablations",
 )
 
 

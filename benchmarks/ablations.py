@@ -1,0 +1,145 @@
+"""What each choice of training is worth: ``damon-tuner figures ablations``.
+
+A variant is a named change of the configuration. Each is trained with the same seeds for the same
+number of control intervals, and judged on the families that are trained on, with other seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from tqdm import tqdm
+
+from damon_tuner.benchmarks.bootstrap import Floats, bootstrap, interquartile_mean, mean_of_strata
+from damon_tuner.benchmarks.figure import Figure
+from damon_tuner.benchmarks.validation import Validation, new_validation
+from damon_tuner.training.config import TrainConfig
+from damon_tuner.training.hyperparams_file import bundled_hyperparams
+from damon_tuner.training.progress import progress_interval_s
+from damon_tuner.training.train import train, trained_policy
+
+STEPS = 200_000
+TRAINING_SEEDS = (0, 1, 2)
+
+Change = Callable[[TrainConfig], TrainConfig]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One thing that training does otherwise; ``change`` gets what it does by default."""
+
+    name: str
+    change: Change
+
+
+def ablation_figures(
+    variants: Sequence[Variant] | None = None,
+    *,
+    base: TrainConfig | None = None,
+    steps: int = STEPS,
+    seeds: Sequence[int] = TRAINING_SEEDS,
+    validation: Validation | None = None,
+    nr_threads: int = 1,
+) -> Iterator[Figure]:
+    """``ablation.NAME.score`` of each variant, with its 95 % interval, as soon as it is known.
+
+    The value is the interquartile mean of the normalised score over ``seeds`` and episodes;
+    ``more`` has the mean as well, in which storms of faults count. All variants are trained for
+    ``steps`` control intervals, whatever their hyper-parameters say.
+    """
+    base = replace(base or TrainConfig(), nr_threads=nr_threads)
+    variants = VARIANTS if variants is None else variants
+    validation = validation or new_validation(
+        base.episodes, base.episodes.workloads, nr_threads=nr_threads
+    )
+    with tqdm(
+        total=len(variants) * len(seeds),
+        desc="ablations",
+        unit="run",
+        mininterval=progress_interval_s(),
+    ) as bar:
+        for variant in variants:
+            config = variant.change(base)
+            config = replace(config, hyperparams=config.hyperparams.changed(n_timesteps=steps))
+            runs = []
+            for seed in seeds:
+                runs.append(_scores(replace(config, seed=seed), validation))
+                bar.update()
+            yield _figure(variant.name, runs, steps)
+
+
+def _scores(config: TrainConfig, validation: Validation) -> list[Floats]:
+    policy = trained_policy(train(config, quiet=True))
+    return replace(validation, config=config.episodes).scores(policy)
+
+
+def _figure(name: str, runs: Sequence[Sequence[Floats]], steps: int) -> Figure:
+    strata = [np.stack(of_workload) for of_workload in zip(*runs, strict=True)]
+    score, mean = bootstrap(strata, interquartile_mean), bootstrap(strata, mean_of_strata)
+    more = {
+        "low": score.low,
+        "high": score.high,
+        "mean": mean.value,
+        "mean_low": mean.low,
+        "mean_high": mean.high,
+        "runs": len(runs),
+        "steps": steps,
+    }
+    return Figure(f"ablation.{name}.score", score.value, "1", more)
+
+
+def algorithm(name: str) -> Change:
+    """Train by another algorithm, with its own hyper-parameters."""
+    return lambda config: replace(config, hyperparams=bundled_hyperparams(name))
+
+
+def hyperparams(**settings: object) -> Change:
+    """Set hyper-parameters, whatever part of the file each is in."""
+    return lambda config: replace(config, hyperparams=config.hyperparams.changed(**settings))
+
+
+def groups(*names: str) -> Change:
+    """Set and see other groups of knobs."""
+    return lambda config: replace(config, episodes=replace(config.episodes, groups=names))
+
+
+def weights(**settings: float) -> Change:
+    """Reward otherwise."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        reward = replace(config.episodes.weights, **settings)
+        return replace(config, episodes=replace(config.episodes, weights=reward))
+
+    return change
+
+
+def without(is_left_out: Callable[[str], bool]) -> Change:
+    """Leave out the features of such names."""
+
+    def change(config: TrainConfig) -> TrainConfig:
+        names = config.episodes.schema.observation_names
+        return replace(config, blind_to=tuple(name for name in names if is_left_out(name)))
+
+    return change
+
+
+VARIANTS: Sequence[Variant] = (
+    Variant("base", lambda config: config),
+    Variant("sac", algorithm("sac")),
+    Variant("tqc", algorithm("tqc")),
+    Variant("no_averages", without(lambda name: name.endswith(("_30s", "_300s")))),
+    Variant("no_heat", without(lambda name: name.startswith(("idle_", "rare_", "warm_", "hot_")))),
+    Variant("no_last_action", without(lambda name: name.startswith("last_"))),
+    Variant("no_budget", without(lambda name: name == "budget_log")),
+    Variant("attributes_seen", groups("reclaim", "attributes")),
+    Variant("goals_set", groups("reclaim", "goals")),
+    Variant("prediction_set", groups("reclaim", "prediction")),
+    Variant("budget_use_free", weights(within=0.0)),
+    Variant("breaches_half_as_dear", weights(beyond=0.35)),
+    Variant("raw_reward", hyperparams(norm_reward=False)),
+    Variant("net_32", hyperparams(net_arch=[32, 32])),
+    Variant("net_128", hyperparams(net_arch=[128, 128])),
+    Variant("longer_sight", hyperparams(gamma=0.99)),
+)
