@@ -19,11 +19,17 @@ from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.hyperparams_file import bundled_hyperparams
 from damon_tuner.training.progress import progress_interval_s
 from damon_tuner.training.train import train, trained_policy
+from damon_tuner.training.workers_local import run_here
 
 STEPS = 200_000
 TRAINING_SEEDS = (0, 1, 2)
 
 Change = Callable[[TrainConfig], TrainConfig]
+
+RunAll = Callable[
+    [Callable[["Run"], list[Floats]], Sequence["Run"]], Iterator[tuple[int, list[Floats]]]
+]
+"""``workers.run_all``, with how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ def ablation_figures(
     seeds: Sequence[int] = TRAINING_SEEDS,
     validation: Validation | None = None,
     nr_threads: int = 1,
+    run_all: RunAll = run_here,
 ) -> Iterator[Figure]:
     """``ablation.NAME.score`` of each variant, with its 95 % interval, as soon as it is known.
 
@@ -54,25 +61,40 @@ def ablation_figures(
     validation = validation or new_validation(
         base.episodes, base.episodes.workloads, nr_threads=nr_threads
     )
+    runs = [
+        Run(replace(config, seed=seed), validation)
+        for config in (_for_steps(variant.change(base), steps) for variant in variants)
+        for seed in seeds
+    ]
+    done: dict[int, Sequence[Floats]] = {}
     with tqdm(
-        total=len(variants) * len(seeds),
-        desc="ablations",
-        unit="run",
-        mininterval=progress_interval_s(),
+        total=len(runs), desc="ablations", unit="run", mininterval=progress_interval_s()
     ) as bar:
-        for variant in variants:
-            config = variant.change(base)
-            config = replace(config, hyperparams=config.hyperparams.changed(n_timesteps=steps))
-            runs = []
-            for seed in seeds:
-                runs.append(_scores(replace(config, seed=seed), validation))
-                bar.update()
-            yield _figure(variant.name, runs, steps)
+        for index, scores in run_all(scores_of_run, runs):
+            done[index] = scores
+            bar.update()
+            which = index // len(seeds)
+            of_variant = range(which * len(seeds), (which + 1) * len(seeds))
+            if all(run in done for run in of_variant):
+                yield _figure(variants[which].name, [done[run] for run in of_variant], steps)
 
 
-def _scores(config: TrainConfig, validation: Validation) -> list[Floats]:
-    policy = trained_policy(train(config, quiet=True))
-    return replace(validation, config=config.episodes).scores(policy)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One training run, and how it is judged; picklable."""
+
+    config: TrainConfig
+    validation: Validation
+
+
+def scores_of_run(run: Run) -> list[Floats]:
+    """Train and judge: (episodes,) for each workload."""
+    policy = trained_policy(train(run.config, quiet=True))
+    return replace(run.validation, config=run.config.episodes).scores(policy)
+
+
+def _for_steps(config: TrainConfig, steps: int) -> TrainConfig:
+    return replace(config, hyperparams=config.hyperparams.changed(n_timesteps=steps))
 
 
 def _figure(name: str, runs: Sequence[Sequence[Floats]], steps: int) -> Figure:

@@ -71,9 +71,13 @@ def _training(group: str, policy: Path, threads: int) -> Iterable[Figure]:
         from damon_tuner.policies.policy_file import load_policy
 
         return learning_figures(load_policy(policy), nr_threads=threads)
-    from damon_tuner.benchmarks.ablations import ablation_figures
+    from functools import partial
 
-    return ablation_figures(nr_threads=threads)
+    from damon_tuner.benchmarks.ablations import ablation_figures
+    from damon_tuner.training.workers import run_all
+
+    # runs beside each other make more of threads than one that steps hosts with all of them
+    return ablation_figures(run_all=partial(run_all, workers=threads))
 
 
 def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figure]:

@@ -16,6 +16,7 @@ from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.hyperparams_file import Hyperparams
 from damon_tuner.training.hyperparams_space import distributions, from_hyperparams, to_hyperparams
 from damon_tuner.training.train import train, trained_policy
+from damon_tuner.training.workers_local import run_here
 
 _STARTUP_TRIALS = 10
 _ABOUT = "about"
@@ -43,15 +44,7 @@ def value_of_candidate(candidate: Candidate) -> float:
 
 
 RunAll = Callable[[Callable[[Candidate], float], Sequence[Candidate]], Iterator[tuple[int, float]]]
-"""Runs a function on items, and yields (index of the item, result) as they finish."""
-
-
-def run_in_turn(
-    function: Callable[[Candidate], float], candidates: Sequence[Candidate]
-) -> Iterator[tuple[int, float]]:
-    """One after the other, in this process."""
-    for index, candidate in enumerate(candidates):
-        yield index, function(candidate)
+"""``workers.run_all``, with how many there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +66,7 @@ def search_hyperparams(
     about: str,
     runs: int = 1,
     at_once: int = 1,
-    run_all: RunAll = run_in_turn,
+    run_all: RunAll = run_here,
     on_trial: Callable[[Found], object] = lambda found: None,
 ) -> Found:
     """Search from ``config.hyperparams`` on until ``storage`` holds ``trials`` finished trials.

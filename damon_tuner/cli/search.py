@@ -59,6 +59,10 @@ def add_commands(commands: Commands) -> None:
         "--storage", type=Path, help="trials so far (default: beside --out, with .sqlite)"
     )
     parser.add_argument(
+        "--workers", type=positive, default=1, help="trials at once, each a process or a Ray task"
+    )
+    parser.add_argument("--ray", metavar="ADDRESS", help="run trials on this Ray cluster")
+    parser.add_argument(
         "--threads", type=positive, default=os.cpu_count() or 1, help="threads of the simulator"
     )
     parser.add_argument(
@@ -80,6 +84,7 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _search(args: argparse.Namespace) -> None:
     from dataclasses import replace
+    from functools import partial
 
     from tqdm import tqdm
 
@@ -89,6 +94,7 @@ def _search(args: argparse.Namespace) -> None:
     from damon_tuner.training.hyperparams_file import hyperparams_yaml
     from damon_tuner.training.hyperparams_search import Found, search_hyperparams
     from damon_tuner.training.progress import progress_interval_s
+    from damon_tuner.training.workers import run_all
     from damon_tuner.whole_file import check_writable, write_whole
 
     train_on, judge_on = _split(training_workloads_of(args), args.validate_on)
@@ -119,6 +125,8 @@ def _search(args: argparse.Namespace) -> None:
             storage=args.storage or args.out.with_suffix(".sqlite"),
             trials=args.trials,
             runs=args.runs,
+            at_once=args.workers,
+            run_all=partial(run_all, workers=args.workers, ray=args.ray),
             about=_about(args, config, judge_on),
             on_trial=show,
         )
