@@ -18,7 +18,7 @@ from damon_tuner import _core
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.envs.batch import EpisodeConfig, SimBatch
 from damon_tuner.envs.workload_file import Workload, bundled_workload
-from damon_tuner.policies.static import STATIC_POLICIES, StaticPolicy
+from damon_tuner.policies.rules import STATIC_POLICIES, FixedRule
 
 _SEEDS = 8
 _EPISODE_S = 600.0
@@ -70,7 +70,7 @@ def field_figures(nr_threads: int) -> list[Figure]:
 
 
 def _run(
-    workloads: Sequence[Workload], policy: StaticPolicy, nr_threads: int, thp_mode: float
+    workloads: Sequence[Workload], policy: FixedRule, nr_threads: int, thp_mode: float
 ) -> dict[str, Floats]:
     """Totals of an episode, one for each workload and seed."""
     at_mode = tuple(

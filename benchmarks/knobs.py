@@ -16,7 +16,7 @@ from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.profile_file import find_profile
 from damon_tuner.envs.workload_file import Workload, bundled_workload
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
 from damon_tuner.training.progress import progress_interval_s
 from damon_tuner.training.search import FixedSetting, search_fixed

@@ -13,7 +13,7 @@ from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING, WorkloadSets, evaluation_sets
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.policies.policy_file import Policy
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, Result, evaluate
 from damon_tuner.training.progress import progress_interval_s
 

@@ -18,8 +18,8 @@ from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, monitoring
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import parse_policy, read_policy
+from damon_tuner.policies.rules import FixedRule, within
 from damon_tuner.policies.schema import RECLAIM, Schema
-from damon_tuner.policies.static import StaticPolicy, within
 
 NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
 
@@ -86,7 +86,7 @@ class Chooser:
     """Decides for one tenant, with one guard for whoever decides."""
 
     def __init__(
-        self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
+        self, policy: Trusted, fallback: FixedRule, budget: float, limits: GuardLimits
     ) -> None:
         self._policy = policy
         self._fallback = fallback
@@ -107,7 +107,7 @@ class Chooser:
         return self._learned.rates()["slowdown_300s"]
 
     def reconfigure(
-        self, policy: Trusted, fallback: StaticPolicy, budget: float, limits: GuardLimits
+        self, policy: Trusted, fallback: FixedRule, budget: float, limits: GuardLimits
     ) -> None:
         """Go on with others; what the guard knows stays, unless other knobs are set."""
         is_same = policy.schema == self._policy.schema

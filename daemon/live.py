@@ -14,7 +14,7 @@ from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.lease import lease_for
 from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import RULES
 
 
 def manage_process(
@@ -45,7 +45,7 @@ def manage_process(
         swap_in_us=swap_in_us or measure_swap_in_us(),
         state_dir=state_dir,
         lease_s=lease_for(interval_s),
-        groups=policy.schema.groups if isinstance(policy, LearnedPolicy) else (),
+        groups=_groups(policy, static),
     )
     describe = json_line if as_json else text_line
     control(
@@ -59,14 +59,20 @@ def manage_process(
     )
 
 
-def choose_policy(path: Path | None, static: str | None, budget: float) -> Policy:
-    """The learned policy of ``path``, or the static one of that name."""
+def _groups(policy: Policy, static: str | None) -> tuple[str, ...]:
+    """What the host must be told that it is for."""
     if static is not None:
-        if static not in STATIC_POLICIES:
-            known = ", ".join(STATIC_POLICIES)
-            raise TunerError(f"no static policy is called {static!r}; known are {known}")
-        return STATIC_POLICIES[static]
+        return RULES[static].groups
+    return policy.schema.groups if isinstance(policy, LearnedPolicy) else ()
+
+
+def choose_policy(path: Path | None, static: str | None, budget: float) -> Policy:
+    """The learned policy of ``path``, or the rule of that name, made new for a tenant."""
+    if static is not None:
+        if static not in RULES:
+            raise TunerError(f"no rule is called {static!r}; known are {', '.join(RULES)}")
+        return RULES[static].policy(budget)
     if path is None:
-        raise ValueError("give the path of a policy or the name of a static one")
+        raise ValueError("give the path of a policy or the name of a rule")
     policy = trusted_policy(path)
     return LearnedPolicy(policy.network, budget, schema=policy.schema)

@@ -29,7 +29,7 @@ from damon_tuner.kernel_iface.sysfs.session import Session
 from damon_tuner.kernel_iface.sysfs.session_host import SessionHost
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 from damon_tuner.policies.decision import MONITORING, GuardLimits
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 # How long DAMON is kept without a tenant: one that restarts is back before.
 _IDLE_S = 30.0

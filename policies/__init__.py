@@ -1,1 +1,1 @@
-"""The decision path: observation, knobs, guard, network and policy file; and static policies."""
+"""The decision path: observation, knobs, guard, network and policy file; and the rules."""

@@ -12,7 +12,10 @@ from damon_tuner import _core
 from damon_tuner.envs.batch import NR_TRUTH, EpisodeConfig, Observations, SimBatch
 from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload
-from damon_tuner.policies.static import StaticPolicy
+from damon_tuner.kernel_iface.plan import Plan
+from damon_tuner.kernel_iface.sim import carry_out, observe
+from damon_tuner.policies.rules import FixedRule, Rule
+from damon_tuner.policies.schema import RECLAIM
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class FixedAction:
     action: tuple[float, ...]
 
 
-Contender = StaticPolicy | FixedAction | _core.Network
+Contender = Rule | FixedAction | _core.Network
+_Actor = Callable[[Observations], NDArray[np.float32] | None]
 
 # Episodes for evaluation come from other seeds than any training run's: training draws from
 # SeedSequence(seed).spawn(), evaluation from this entropy.
@@ -57,16 +61,23 @@ def evaluate(
     nr_threads: int = 1,
     on_step: Callable[[], object] = lambda: None,
 ) -> list[Result]:
-    """Run every contender on every workload and seed; ``on_step`` is called once a batch step."""
+    """Run every contender on every workload and seed; ``on_step`` is called once a batch step.
+
+    Networks and actions go through the guard, with the knobs of ``config.groups``. Rules are
+    carried out as they are: fixed ones once, at the beginning; adaptive ones see a snapshot of
+    their host before every control interval, and nothing else.
+    """
     config = replace(config or EpisodeConfig(), workloads=tuple(workloads))
     grid = [(w, seed) for w in range(len(workloads)) for seed in seeds]
     results = []
     for name, contender in contenders.items():
-        # A static policy needs no more of the host watched than its own schemes.
-        groups = ("reclaim",) if isinstance(contender, StaticPolicy) else config.groups
+        # A rule needs no more of the host watched than its own schemes.
+        groups = (
+            contender.groups or RECLAIM.groups if isinstance(contender, Rule) else config.groups
+        )
         batch = SimBatch(replace(config, groups=groups), len(grid), nr_threads)
         observations = begin_episodes(batch, grid, budget)
-        truth, breaches = _run(batch, contender, observations, on_step)
+        truth, breaches = _run(batch, _actor(batch, contender, budget), observations, on_step)
         total = outcome(truth)
         results += [
             Result(
@@ -101,7 +112,7 @@ def begin_episodes(
 
 def _run(
     batch: SimBatch,
-    contender: Contender,
+    act: _Actor,
     observations: Observations,
     on_step: Callable[[], object],
 ) -> tuple[
@@ -109,23 +120,51 @@ def _run(
 ]:
     truth = np.zeros((batch.nr_hosts, NR_TRUTH))
     breaches = np.zeros(batch.nr_hosts)
-    actions: NDArray[np.float32] | None = None
-    if isinstance(contender, StaticPolicy):
-        for host in range(batch.nr_hosts):
-            batch.core.set_schemes(host, contender.schemes)
-    elif isinstance(contender, FixedAction):
-        actions = np.tile(np.array(contender.action, dtype=np.float32), (batch.nr_hosts, 1))
-    else:
-        actions = np.zeros((batch.nr_hosts, batch.schema.nr_knobs), dtype=np.float32)
     for _ in range(batch.config.episode_steps):
-        if isinstance(contender, _core.Network):
-            contender.forward(observations, actions)
-        step = batch.step(actions)
+        step = batch.step(act(observations))
         observations = step.observations
         truth += step.truth
         breaches += step.outcome.slowdown > batch.budget
         on_step()
     return truth, breaches / batch.config.episode_steps
+
+
+def _actor(batch: SimBatch, contender: Contender, budget: float) -> _Actor:
+    """Who answers each control interval's observations on the hosts of ``batch``."""
+    if isinstance(contender, Rule):
+        return _Carrier(batch, contender, budget)
+    if isinstance(contender, FixedAction):
+        always = np.tile(np.array(contender.action, dtype=np.float32), (batch.nr_hosts, 1))
+        return lambda _: always
+    actions = np.zeros((batch.nr_hosts, batch.schema.nr_knobs), dtype=np.float32)
+
+    def forward(observations: Observations) -> NDArray[np.float32]:
+        contender.forward(observations, actions)
+        return actions
+
+    return forward
+
+
+class _Carrier:
+    """Carries out a rule on every host of a batch, which is then stepped without actions."""
+
+    def __init__(self, batch: SimBatch, rule: Rule, budget: float) -> None:
+        self._batch = batch
+        self._is_fixed = isinstance(rule, FixedRule)
+        self._policies = [rule.policy(budget) for _ in range(batch.nr_hosts)]
+        self._running: list[Plan | None] = [None] * batch.nr_hosts
+
+    def __call__(self, observations: Observations) -> None:
+        """Decide for the next interval; what is running stays, as on a real host."""
+        for host, policy in enumerate(self._policies):
+            if self._is_fixed and self._running[host] is not None:
+                continue
+            intervals = self._batch.config.attrs.intervals
+            plan = policy.decide(observe(self._batch.core, host, intervals)).plan
+            if plan != self._running[host]:
+                watches_nodes = "tiering" in self._batch.schema.groups
+                carry_out(self._batch.core, host, plan, watches_nodes=watches_nodes)
+                self._running[host] = plan
 
 
 def episode_seed(seed: int) -> int:

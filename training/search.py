@@ -12,7 +12,7 @@ from damon_tuner import _core
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.profile_file import Profile
 from damon_tuner.envs.workload_file import Workload
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, FixedAction, evaluate
 
 SEARCH_SEEDS = range(1_000_000, 1_000_012)

@@ -15,7 +15,7 @@ from damon_tuner.daemon.chooser import Chooser, trusted_policy
 from damon_tuner.daemon.experience import Experience, ExperienceJournal, new_run
 from damon_tuner.daemon.service import PRETRAINED
 from damon_tuner.policies.decision import DEFAULT_BUDGET, MONITORING, GuardLimits
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 _DECISIONS = 500
 _TYPICAL_REGIONS = 25

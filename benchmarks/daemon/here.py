@@ -19,7 +19,7 @@ from damon_tuner.daemon.service import PRETRAINED
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Intervals, Region, SchemeStats, Snapshot
 from damon_tuner.policies.decision import DEFAULT_BUDGET, MONITORING, GuardLimits
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 _HOURS = 3
 _STARTS = 9

@@ -11,7 +11,7 @@ from damon_tuner.daemon.shadow import ShadowAccount
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.static import STATIC_POLICIES, StaticPolicy
+from damon_tuner.policies.rules import STATIC_POLICIES, FixedRule
 
 # Left out: idle_vm, whose memory itself shrinks when it is paged out.
 FAMILIES = ("phases", "idle", "kv", "scan", "diurnal", "oltp", "graph", "growth")
@@ -39,7 +39,7 @@ def shadow_figures() -> Iterator[Figure]:
         )
 
 
-def _run(family: str, seed: int, policy: StaticPolicy) -> tuple[float, float, float]:
+def _run(family: str, seed: int, policy: FixedRule) -> tuple[float, float, float]:
     acted, watched = (SimHost(_core.Spec(family), seed=seed, attrs=MONITORING) for _ in range(2))
     acted.start(policy.schemes)
     watched.start(())

@@ -30,7 +30,7 @@ from damon_tuner.daemon.config.quantities import (
     Quantity,
     Size,
 )
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 TENANT_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
 MOST_TENANTS = 256

@@ -42,7 +42,9 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument("--pid", type=positive, required=True, help="the process to manage")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--policy", type=Path, help="policy file (default: the shipped one)")
-    which.add_argument("--static", metavar="NAME", help="a static policy instead, by name")
+    which.add_argument(
+        "--static", metavar="NAME", help="a rule instead, by name (docs/baselines.md)"
+    )
     parser.add_argument("--budget", type=share, default=DEFAULT_BUDGET, help="slowdown allowed")
     parser.add_argument(
         "--interval", type=interval, default=CONTROL_INTERVAL_S, help="seconds a decision"

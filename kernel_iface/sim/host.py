@@ -10,6 +10,7 @@ from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
+    Intervals,
     MonitoringAttrs,
     Operations,
     Region,
@@ -36,6 +37,33 @@ class SimContext:
     attrs: MonitoringAttrs = field(default_factory=MonitoringAttrs)
     targets: tuple[int, ...] = ()
     nodes: tuple[int, ...] = ()
+
+
+def observe(batch: _core.Batch, host: int, intervals: Intervals) -> Snapshot:
+    """Observe a host of one tenant; ``intervals`` are those with which its monitoring began."""
+    fields = batch.snapshot(host)
+    regions = tuple(Region(*region) for region in fields.pop("regions"))
+    stats = tuple(SchemeStats(*row) for row in fields.pop("scheme_stats"))
+    # auto-tuning moves them
+    intervals = replace(
+        intervals, sample_us=fields.pop("sample_us"), aggr_us=fields.pop("aggr_us")
+    )
+    return Snapshot(intervals=intervals, regions=regions, scheme_stats=stats, **fields)
+
+
+def carry_out(batch: _core.Batch, host: int, plan: Plan, *, watches_nodes: bool) -> None:
+    """Commit a plan to a host of one tenant.
+
+    With ``watches_nodes`` the batch has the knob group "tiering"; a host with one tier has no node
+    to watch, and nothing to do for what the plan says of nodes.
+    """
+    batch.set_schemes(host, plan.schemes)
+    if watches_nodes and plan.demote is not None and batch.machine(host)["slow_bytes"] > 0.0:
+        batch.set_schemes(host, (replace(plan.demote, target_nid=_SLOW),), 1 + _FAST)
+        promote = plan.promote or _NOTHING
+        batch.set_schemes(host, (replace(promote, target_nid=_FAST),), 1 + _SLOW)
+    if plan.spare_bytes is not None:
+        batch.keep_spare(host, plan.spare_bytes, plan.clock_cap or 1.0)
 
 
 class SimHost:
@@ -88,16 +116,7 @@ class SimHost:
 
     def snapshot(self) -> Snapshot:
         """Observe the host."""
-        fields = self._batch.snapshot(0)
-        regions = tuple(Region(*region) for region in fields.pop("regions"))
-        stats = tuple(SchemeStats(*row) for row in fields.pop("scheme_stats"))
-        # auto-tuning moves them
-        intervals = replace(
-            self._context.attrs.intervals,
-            sample_us=fields.pop("sample_us"),
-            aggr_us=fields.pop("aggr_us"),
-        )
-        return Snapshot(intervals=intervals, regions=regions, scheme_stats=stats, **fields)
+        return observe(self._batch, 0, self._context.attrs.intervals)
 
     def apply(self, schemes: Sequence[Scheme]) -> None:
         """Commit schemes."""
@@ -105,13 +124,7 @@ class SimHost:
 
     def carry_out(self, plan: Plan) -> None:
         """Commit a plan."""
-        self.apply(plan.schemes)
-        if self._watches_nodes and plan.demote is not None:
-            self._batch.set_schemes(0, (replace(plan.demote, target_nid=_SLOW),), 1 + _FAST)
-            promote = plan.promote or _NOTHING
-            self._batch.set_schemes(0, (replace(promote, target_nid=_FAST),), 1 + _SLOW)
-        if plan.spare_bytes is not None:
-            self._batch.keep_spare(0, plan.spare_bytes, plan.clock_cap or 1.0)
+        carry_out(self._batch, 0, plan, watches_nodes=self._watches_nodes)
 
     def set_power(self, offline_blocks: int, clock_cap: float = 1.0) -> None:
         """Ask for memory blocks offline, and cap the memory clock to a share of its speed."""

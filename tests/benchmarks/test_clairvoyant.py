@@ -18,7 +18,7 @@ from damon_tuner.envs.profile_file import bundled_profiles, find_profile
 from damon_tuner.envs.reward import outcome
 from damon_tuner.envs.workload_file import Workload, bundled_workload
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme
-from damon_tuner.policies.static import StaticPolicy, page_out_after
+from damon_tuner.policies.rules.page_out import PageOut
 from damon_tuner.training.evaluate import begin_episodes, evaluate
 
 CONFIG = EpisodeConfig(episode_s=300.0)
@@ -199,7 +199,7 @@ def test_a_good_fixed_rule_comes_close() -> None:
     workload = bundled_workload("idle").on(find_profile("nvme_swap"))
     seeds = range(4)
     records = record([workload], seeds, config=CONFIG, nr_threads=2)
-    rules = {f"{age_s}": StaticPolicy("", (page_out_after(age_s),)) for age_s in (5.0, 20.0)}
+    rules = {f"{age_s}": PageOut(age_s) for age_s in (5.0, 20.0)}
     results = evaluate(rules, [workload], seeds, 0.02, config=CONFIG, nr_threads=2)
     for seed, one in zip(seeds, records, strict=True):
         shares = [

@@ -28,7 +28,7 @@ from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.profile_file import bundled_profiles, find_profile
 from damon_tuner.envs.workload_file import TRAINING_FAMILIES, Workload, bundled_workload
 from damon_tuner.errors import TunerError
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import evaluate
 
 SETS = evaluation_sets()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from damon_tuner.cli import main
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 COMMANDS = (
     *(
@@ -155,7 +156,7 @@ def test_evaluate_prints_every_episode_as_json(
     argv = ["evaluate", "--workload", str(workload), "--seeds", "2", "--json", "--budget", "5%"]
     assert main(argv) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert len(rows) == 5 * 2
+    assert len(rows) == (len(STATIC_POLICIES) + 1) * 2
     assert {row["budget"] for row in rows} == {0.05}
     assert {row["policy"] for row in rows} >= {"none", "learned"}
 

@@ -16,8 +16,8 @@ from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, GuardLimits
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import save_policy
+from damon_tuner.policies.rules import STATIC_POLICIES, within
 from damon_tuner.policies.schema import RECLAIM
-from damon_tuner.policies.static import STATIC_POLICIES, within
 
 from ..policies.helpers import random_policy
 

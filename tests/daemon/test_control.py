@@ -13,7 +13,7 @@ from damon_tuner.errors import TargetGoneError
 from damon_tuner.kernel_iface.host import Scheme, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.signals import Stopped, stop_on_signals
 
 from ..policies.helpers import random_policy

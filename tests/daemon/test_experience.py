@@ -32,7 +32,7 @@ from damon_tuner.errors import RecordingError
 from damon_tuner.kernel_iface.host import Region, Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 from .experiences import BEGUN_S, RECORD, RECORDS, REGIONS, keep, lived, series
 

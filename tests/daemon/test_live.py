@@ -13,12 +13,12 @@ from damon_tuner.errors import PolicyFileError, TunerError
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import LearnedPolicy
 from damon_tuner.policies.policy_file import save_policy
-from damon_tuner.policies.static import STATIC_POLICIES, StaticPolicy
+from damon_tuner.policies.rules import STATIC_POLICIES, FixedRule
 
 from ..policies.helpers import random_policy
 
 
-def _step(policy: LearnedPolicy | StaticPolicy) -> Outcome:
+def _step(policy: LearnedPolicy | FixedRule) -> Outcome:
     host = SimHost(_core.Spec("phases"), seed=1)
     host.start(())
     snapshot = host.snapshot()

@@ -23,7 +23,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 MIB = 1 << 20
 COLD = AccessPattern(min_sz_bytes=4096, max_nr_accesses=0, min_age=20)

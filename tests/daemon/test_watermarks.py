@@ -4,7 +4,8 @@ import pytest
 
 from damon_tuner.daemon.watermarks import WatermarkSwitch
 from damon_tuner.kernel_iface.host import Intervals, Snapshot, WatermarkMetric, Watermarks
-from damon_tuner.policies.static import damon_reclaim, page_out_after
+from damon_tuner.policies.rules.damon_reclaim import DamonReclaim
+from damon_tuner.policies.rules.page_out import PageOut
 
 
 def seen(free_permille: int) -> Snapshot:
@@ -43,14 +44,14 @@ def seen(free_permille: int) -> Snapshot:
 def test_a_scheme_is_on_where_damon_has_it_on(free_permille: tuple[int, ...], is_on: bool) -> None:
     switch = WatermarkSwitch()
     for free in free_permille:
-        running = switch.running([damon_reclaim()], seen(free))
+        running = switch.running([DamonReclaim().schemes[0]], seen(free))
     assert bool(running) is is_on
 
 
 def test_the_kernel_gets_no_watermarks_to_sleep_by() -> None:
-    schemes = [damon_reclaim(), page_out_after(5.0)]
+    schemes = [DamonReclaim().schemes[0], PageOut(5.0).schemes[0]]
     assert schemes[0].watermarks.metric is WatermarkMetric.FREE_MEM_RATE
     running = WatermarkSwitch().running(schemes, seen(300))
     assert [scheme.watermarks for scheme in running] == [Watermarks(), Watermarks()]
     assert [scheme.action for scheme in running] == [scheme.action for scheme in schemes]
-    assert WatermarkSwitch().running(schemes, seen(900)) == (page_out_after(5.0),)
+    assert WatermarkSwitch().running(schemes, seen(900)) == (PageOut(5.0).schemes[0],)

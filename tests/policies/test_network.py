@@ -65,7 +65,7 @@ def test_deciding_imports_neither_numpy_nor_torch(tmp_path: Path) -> None:
         "import sys, pathlib\n"
         "from damon_tuner.policies.policy_file import load_policy\n"
         "from damon_tuner.policies.decision import LearnedPolicy\n"
-        "from damon_tuner.policies.static import STATIC_POLICIES\n"
+        "from damon_tuner.policies.rules import STATIC_POLICIES\n"
         "from damon_tuner.daemon import live\n"
         f"LearnedPolicy(load_policy(pathlib.Path({str(path)!r})).network(), 0.02)\n"
         "heavy = {'numpy', 'torch', 'gymnasium', 'stable_baselines3'} & set(sys.modules)\n"

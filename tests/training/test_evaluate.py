@@ -4,7 +4,7 @@ import numpy as np
 
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.workload_file import bundled_workload
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import Result, evaluate
 
 CONFIG = EpisodeConfig(episode_s=300.0)

@@ -10,7 +10,7 @@ from damon_tuner import _core
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.profile_file import find_profile
 from damon_tuner.envs.workload_file import Workload, bundled_workload
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.training.evaluate import Contender, FixedAction, evaluate
 from damon_tuner.training.search import FixedSetting, search_fixed
 

@@ -18,7 +18,7 @@ from damon_tuner.daemon.config import (
     Score,
     TenantConfig,
 )
-from damon_tuner.policies.static import STATIC_POLICIES
+from damon_tuner.policies.rules import STATIC_POLICIES
 
 EXAMPLE = Path(damon_tuner.daemon.__path__[0]) / "files" / "damon-tunerd.toml"
 # what explains has one space behind the hash, a setting has none, an array's value four

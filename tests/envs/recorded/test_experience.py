@@ -28,8 +28,8 @@ from damon_tuner.errors import RecordingError, TunerError
 from damon_tuner.kernel_iface.host import Region
 from damon_tuner.kernel_iface.sim import SimHost
 from damon_tuner.policies.decision import MONITORING
+from damon_tuner.policies.rules import STATIC_POLICIES
 from damon_tuner.policies.schema import RECLAIM
-from damon_tuner.policies.static import STATIC_POLICIES
 from damon_tuner.training.evaluate import evaluate
 
 from ...daemon.experiences import BEGUN_S, MIB, RECORD, keep, lived
