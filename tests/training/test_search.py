@@ -1,8 +1,10 @@
-"""The search for a fixed setting keeps to the budget, repeats, and finds what is there to find."""
+"""The search for a setting keeps to the budget, repeats, and finds what is there to find."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -10,9 +12,11 @@ from damon_tuner import _core
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.profile_file import find_profile
 from damon_tuner.envs.workload_file import Workload, bundled_workload
-from damon_tuner.policies.rules import STATIC_POLICIES
-from damon_tuner.training.evaluate import Contender, FixedAction, evaluate
-from damon_tuner.training.search import FixedSetting, search_fixed
+from damon_tuner.policies.rules import RULES, STATIC_POLICIES, Rule
+from damon_tuner.policies.rules.page_out import PageOut
+from damon_tuner.training.evaluate import Contender, FixedAction, Result, evaluate
+from damon_tuner.training.parameter_search import Sampler
+from damon_tuner.training.search import FixedSetting, RuleSetting, search_fixed, search_rule
 
 CONFIG = EpisodeConfig(episode_s=300.0)
 IDLE = bundled_workload("idle").on(find_profile("nvme_swap"))
@@ -125,3 +129,80 @@ def test_the_careful_action_does_next_to_nothing() -> None:
         off = mean(STATIC_POLICIES["none"], "slowdown", config)
         assert mean(careful, "saving", config) < 0.03
         assert mean(careful, "slowdown", config) < off + 0.001
+
+
+# ---- rules, samplers, steps, objectives ----
+
+
+def search_page_out(rule: Rule = RULES["pageout_120s"], **more: Any) -> RuleSetting:
+    about: dict[str, Any] = {"trials": 12, "seeds": SEEDS, "final_seeds": FINAL_SEEDS, **more}
+    return search_rule(rule, CONFIG, [IDLE], budget=BUDGET, nr_threads=2, **about)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random"])
+def test_a_rule_is_found_that_is_better_than_the_published_one(sampler: Sampler) -> None:
+    found = search_page_out(sampler=sampler, trials=24)
+    assert isinstance(found.rule, PageOut)
+    assert 2.0 <= found.rule.idle_s < 120.0
+    assert found.saving > mean(RULES["pageout_120s"], "saving")
+    assert found.saving == pytest.approx(mean(found.contender, "saving"))
+    assert found.slowdown <= BUDGET
+
+
+def test_the_same_search_finds_the_same_rule_and_another_sampler_another() -> None:
+    found = search_page_out(sampler="random")
+    assert found == search_page_out(sampler="random") != search_page_out(sampler="tpe")
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_settings_of_every_rule_can_be_searched(name: str) -> None:
+    rule = RULES[name]
+    config = replace(CONFIG, episode_s=30.0)
+    on_cxl = bundled_workload("idle").on(find_profile("cxl"))
+    about: dict[str, Any] = {"seeds": range(1), "final_seeds": range(2)}
+    found = search_rule(rule, config, [on_cxl], budget=BUDGET, trials=3, **about)
+    assert found.rule is None or type(found.rule) is type(rule)
+
+
+def test_a_number_of_steps_is_kept_to_and_used() -> None:
+    seen = []
+    per_trial = len(SEEDS) * CONFIG.episode_steps
+    final = 13 * len(FINAL_SEEDS) * CONFIG.episode_steps
+    found = search_page_out(
+        trials=None, steps=final + 5 * per_trial + 1, on_trial=lambda: seen.append(None)
+    )
+    assert len(seen) == 5
+    assert 5 * per_trial < found.steps <= final + 5 * per_trial
+    with pytest.raises(ValueError, match=f"give {final + per_trial} or more"):
+        search_page_out(trials=None, steps=final)
+    for both in ({"steps": 10**6}, {"trials": None}):
+        with pytest.raises(ValueError, match="trials or steps"):
+            search_page_out(**both)
+
+
+def test_an_objective_of_the_callers_decides() -> None:
+    def least_slowdown(results: Sequence[Result]) -> float:
+        assert len({result.policy for result in results}) == 1
+        return -max(result.slowdown for result in results)
+
+    def most_saving(results: Sequence[Result]) -> float:
+        return min(result.saving for result in results)
+
+    careful, greedy = (
+        search_page_out(objective=o, trials=5, sampler="random")
+        for o in (least_slowdown, most_saving)
+    )
+    assert greedy.slowdown > careful.slowdown
+    assert greedy.saving > careful.saving
+    fixed = search_fixed(
+        CONFIG,
+        [IDLE],
+        budget=BUDGET,
+        trials=4,
+        objective=most_saving,
+        sampler="random",
+        seeds=SEEDS,
+        final_seeds=FINAL_SEEDS,
+    )
+    assert fixed.action is not None
+    assert fixed.saving > 0.05
