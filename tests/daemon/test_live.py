@@ -11,14 +11,14 @@ from damon_tuner.daemon.log_line import json_line, text_line
 from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.errors import PolicyFileError, TunerError
 from damon_tuner.kernel_iface.sim import SimHost
-from damon_tuner.policies.decision import LearnedPolicy
+from damon_tuner.policies.decision import LearnedPolicy, Policy
 from damon_tuner.policies.policy_file import save_policy
-from damon_tuner.policies.rules import STATIC_POLICIES, FixedRule
+from damon_tuner.policies.rules import RULES, STATIC_POLICIES
 
 from ..policies.helpers import random_policy
 
 
-def _step(policy: LearnedPolicy | FixedRule) -> Outcome:
+def _step(policy: Policy) -> Outcome:
     host = SimHost(_core.Spec("phases"), seed=1)
     host.start(())
     snapshot = host.snapshot()
@@ -39,6 +39,20 @@ def test_a_decision_as_json_can_be_read_back() -> None:
     static = json.loads(json_line(_step(STATIC_POLICIES["pageout_5s"])))
     assert static["knobs"] == {}
     assert static["slowdown"] is None
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_rule_can_be_chosen_for_a_process_and_its_decisions_read(name: str) -> None:
+    policy = choose_policy(None, name, 0.02)
+    host = SimHost(_core.Spec("phases"), seed=1)
+    host.start(())
+    for step in range(30):
+        snapshot = host.snapshot()
+        outcome = Outcome("web", 5.0 * step, 0.02, snapshot, policy.decide(snapshot))
+        assert "\n" not in text_line(outcome)
+        json.loads(json_line(outcome))
+        host.apply(outcome.decision.schemes)
+        host.advance(5.0)
 
 
 def test_policies_are_chosen_by_file_or_by_name(tmp_path: Path) -> None:
