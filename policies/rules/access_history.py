@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from damon_tuner.kernel_iface.host import Region, Snapshot
 
-_MOST_PIECES = 400
+_MOST_PIECES = 250
 # Neighbours that differ by less are one piece; the tolerance doubles until there are few enough.
 _ALIKE = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Addresses from ``start`` to ``end`` that were accessed alike, as far as was seen.
 
     ``averages`` are exponential means of whether it was accessed between two snapshots (1 or 0),
@@ -36,8 +35,7 @@ class Piece:
         return self.end - self.start
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
+class Access(NamedTuple):
     """``bytes`` were accessed again after ``idle_s`` seconds."""
 
     idle_s: float
@@ -141,9 +139,9 @@ def _join(pieces: Sequence[Piece], tolerance: float) -> list[Piece]:
 
 
 def _alike(a: Piece, b: Piece, tolerance: float) -> bool:
-    return abs(a.idle_s - b.idle_s) <= tolerance * max(a.idle_s, b.idle_s) and all(
-        abs(x - y) <= tolerance for x, y in zip(a.averages, b.averages, strict=True)
-    )
+    if abs(a.idle_s - b.idle_s) > tolerance * max(a.idle_s, b.idle_s):
+        return False
+    return all(abs(x - y) <= tolerance for x, y in zip(a.averages, b.averages, strict=True))
 
 
 def _mean(a: Piece, b: Piece) -> Piece:

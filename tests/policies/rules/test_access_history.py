@@ -61,5 +61,5 @@ def test_pieces_cover_what_is_monitored_and_stay_few() -> None:
         ]
         history.update(snapshot(5.0 * step, regions))
         assert sum(p.bytes for p in history.pieces) == 5_000 * MIB
-        assert len(history.pieces) <= 700
+        assert len(history.pieces) <= 300
     assert all(a.end <= b.start for a, b in pairwise(history.pieces))
