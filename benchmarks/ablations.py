@@ -15,6 +15,7 @@ from tqdm import tqdm
 from damon_tuner.benchmarks.bootstrap import Floats, bootstrap, interquartile_mean, mean_of_strata
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.benchmarks.validation import Validation, new_validation
+from damon_tuner.policies.schema import DEFAULT_GROUPS
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.hyperparams_file import bundled_hyperparams
 from damon_tuner.training.progress import progress_interval_s
@@ -155,11 +156,14 @@ VARIANTS: Sequence[Variant] = (
     Variant("no_heat", without(lambda name: name.startswith(("idle_", "rare_", "warm_", "hot_")))),
     Variant("no_last_action", without(lambda name: name.startswith("last_"))),
     Variant("no_budget", without(lambda name: name == "budget_log")),
-    Variant("attributes_seen", groups("reclaim", "attributes")),
-    Variant("goals_set", groups("reclaim", "goals")),
-    Variant("prediction_set", groups("reclaim", "prediction")),
-    Variant("budget_use_free", weights(within=0.0)),
-    Variant("breaches_half_as_dear", weights(beyond=0.35)),
+    Variant("attributes_seen", groups(*DEFAULT_GROUPS, "attributes")),
+    Variant("goals_set", groups(*DEFAULT_GROUPS, "goals")),
+    Variant("prediction_set", groups(*DEFAULT_GROUPS, "prediction")),
+    Variant("budget_use_free", weights(used=0.0)),
+    Variant("breaches_half_as_dear", weights(breach=0.6)),
+    Variant("absolute_quota", groups("reclaim")),
+    Variant("no_returns", without(lambda name: name.startswith("return_"))),
+    Variant("no_replicas", lambda config: replace(config, replicas=1)),
     Variant("raw_reward", hyperparams(norm_reward=False)),
     Variant("net_32", hyperparams(net_arch=[32, 32])),
     Variant("net_128", hyperparams(net_arch=[128, 128])),

@@ -19,7 +19,7 @@ from damon_tuner.policies.decision import Decision, GuardLimits, LearnedPolicy, 
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import parse_policy, read_policy
 from damon_tuner.policies.rules import FixedRule, within
-from damon_tuner.policies.schema import RECLAIM, Schema
+from damon_tuner.policies.schema import RECLAIM, WITHOUT_KNOBS, Schema
 
 NONSENSE, HOLD, BREACH = "nonsense", "hold", "breach"
 
@@ -73,8 +73,9 @@ def trusted_policy(path: Path, allowed: Collection[str] = KNOB_GROUPS) -> Truste
             f"{path} was trained with other monitoring ({trained_with}) than this release uses "
             f"({monitoring()}): train it again"
         )
-    if more := [group for group in policy.schema.groups if group not in allowed]:
-        groups = ", ".join(f'"{group}"' for group in policy.schema.groups)
+    with_knobs = [group for group in policy.schema.groups if group not in WITHOUT_KNOBS]
+    if more := [group for group in with_knobs if group not in allowed]:
+        groups = ", ".join(f'"{group}"' for group in with_knobs)
         raise PolicyFileError(
             f"{path} also sets {', '.join(more)}, which is not allowed here: write "
             f"knob_groups = [{groups}], or use another policy"

@@ -27,8 +27,9 @@ class EpisodeConfig:
 
     ``workloads`` are drawn with equal probability; ``budget`` is a range of slowdown shares, from
     which each episode's is drawn log-uniformly. With several ``tenants``, each host runs so many
-    loads on the memory of the first one's profile, each with a budget of its own. ``groups`` are
-    the knobs that are set, and with them what is observed.
+    loads on the memory of the first one's profile, each with a budget of its own. So many
+    ``replicas``, hosts that follow one another, have the same episodes: they differ by what was
+    done there. ``groups`` are the knobs that are set, and with them what is observed.
     """
 
     workloads: tuple[Workload, ...] = field(default_factory=training_workloads)
@@ -38,6 +39,7 @@ class EpisodeConfig:
     attrs: MonitoringAttrs = MONITORING
     weights: RewardWeights = field(default_factory=RewardWeights)
     tenants: int = 1
+    replicas: int = 1
     groups: tuple[str, ...] = ("reclaim",)
 
     @property
@@ -108,8 +110,11 @@ class SimBatch:
 
     def seed(self, seed: int | None) -> None:
         """Seed every host's generator; the next episodes follow from it."""
-        root = np.random.SeedSequence(seed)
-        self._rngs = [np.random.default_rng(child) for child in root.spawn(self.nr_hosts)]
+        replicas = self.config.replicas
+        children = np.random.SeedSequence(seed).spawn(-(-self.nr_hosts // replicas))
+        self._rngs = [
+            np.random.default_rng(children[host // replicas]) for host in range(self.nr_hosts)
+        ]
 
     def rows(self, host: int) -> slice:
         """The rows of one host's tenants."""

@@ -18,14 +18,16 @@ _COLUMN = {name: i for i, name in enumerate(TRUTH_NAMES)}
 class RewardWeights:
     """How a control interval's slowdown weighs against its saving.
 
-    ``within`` is the price of using the whole budget; ``beyond`` is the price of each doubling
-    above it, of which at most ``beyond_max`` are counted: a burst of faults is far above any
-    budget, and an agent must still tell a long one from a short one.
+    ``used`` is the price of using the budget once, of which at most ``used_max`` are counted: a
+    burst of faults is far above any budget, and an agent must still tell a long one from a short
+    one. A load that runs faster earns at most as much. ``breach`` is the price of being above the
+    budget at all, and ``beyond`` that of each doubling above it.
     """
 
-    within: float = 0.05
-    beyond: float = 0.7
-    beyond_max: float = 5.0
+    used: float = 0.06
+    used_max: float = 100.0
+    breach: float = 0.9
+    beyond: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,5 +75,5 @@ def estimated_outcome(
 def reward(result: Outcome, budget: Floats, weights: RewardWeights) -> Floats:
     """Reward of each host's interval, shape (hosts,)."""
     used = result.slowdown / budget
-    beyond = np.minimum(np.log2(np.maximum(used, 1.0)), weights.beyond_max)
-    return result.saving - weights.within * np.minimum(used, 1.0) - weights.beyond * beyond
+    price = weights.used * np.clip(used, -1.0, weights.used_max) + weights.breach * (used > 1.0)
+    return result.saving - price - weights.beyond * np.log2(np.maximum(used, 1.0))

@@ -293,6 +293,12 @@ class Snapshot:
     are counters since an arbitrary start. ``psi_some_us`` is the host's memory pressure.
     ``swap_in_us`` is what one major fault costs on this host, as measured or configured.
 
+    Where the host can tell, ``disk_in_us`` is what one costs that reads a disk (swap that is no
+    zram, or a file), 0 where it costs the same or is not known. Of what the host has swapped out,
+    ``disk_swapped_share`` lies on disks; ``swap_ins`` counts the pages that it brought back from
+    swap. ``competing_us`` is CPU time that DAMON's threads took from others: theirs, times the
+    busy share of the CPUs.
+
     What follows is only there for the knobs that need it, and 0 elsewhere. ``slow_bytes`` and
     ``huge_bytes`` of what is resident lie outside of the fastest tier, and in huge pages. On a
     host with several tiers ``fast_total_bytes`` and ``fast_free_bytes`` are of the fastest;
@@ -317,6 +323,10 @@ class Snapshot:
     cpu_time_us: int
     psi_some_us: int
     swap_in_us: float
+    disk_in_us: float = 0.0
+    disk_swapped_share: float = 0.0
+    swap_ins: int = 0
+    competing_us: int = 0
     slow_bytes: int = 0
     huge_bytes: int = 0
     fast_total_bytes: int = 0

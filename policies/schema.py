@@ -10,7 +10,7 @@ from functools import cache
 
 from damon_tuner import _core
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised whenever a feature or a knob keeps its name but changes its meaning."""
 
 
@@ -52,6 +52,11 @@ def _schema_of(groups: frozenset[str], version: int) -> Schema:
     in_order = tuple(name for name in _core.KNOB_GROUPS if name in groups)
     return Schema(in_order, observation, knobs, digest)
 
+
+DEFAULT_GROUPS = ("reclaim", "adaptive")
+"""Those that policies are trained for where nothing else is said."""
+WITHOUT_KNOBS = frozenset({"attributes", "adaptive"})
+"""Groups that change what is seen, and what knobs are relative to, but set none of their own."""
 
 RECLAIM = schema_of(("reclaim",))
 """That of policies which set page-out alone."""

@@ -16,6 +16,9 @@ ALGORITHMS: Mapping[str, type[Agent]] = {"ppo": PPO, "sac": SAC, "tqc": TQC}
 # What training itself gives an agent.
 _GIVEN = frozenset({"self", "policy", "env", "policy_kwargs", "seed", "device", "verbose"})
 
+ON_POLICY = frozenset({"ppo"})
+"""Those that learn only from what they have just done."""
+
 
 def argument_names(algorithm: str) -> tuple[str, ...]:
     """Arguments of an algorithm that are hyper-parameters."""

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from damon_tuner.envs.batch import EpisodeConfig
+from damon_tuner.policies.schema import DEFAULT_GROUPS
 from damon_tuner.training.hyperparams_file import Hyperparams, bundled_hyperparams
 
 
@@ -13,10 +14,13 @@ from damon_tuner.training.hyperparams_file import Hyperparams, bundled_hyperpara
 class TrainConfig:
     """An algorithm on many simulated hosts."""
 
-    episodes: EpisodeConfig = field(default_factory=EpisodeConfig)
+    episodes: EpisodeConfig = field(default_factory=lambda: EpisodeConfig(groups=DEFAULT_GROUPS))
     """Which hosts, loads and budgets are drawn."""
     hyperparams: Hyperparams = field(default_factory=lambda: bundled_hyperparams("ppo"))
     """The algorithm and what it is set to, for how many hosts and control intervals."""
+    replicas: int = 4
+    """So many hosts have the same episodes, and rewards are against their mean, for algorithms
+    that learn only from what they have just done: elsewhere the mean is of other policies."""
     blind_to: tuple[str, ...] = ()
     """Features that the agent does not see; to find out what they are worth."""
     nr_threads: int = field(default_factory=lambda: os.cpu_count() or 1)

@@ -45,7 +45,7 @@ _ON_POLICY: Mapping[str, Dimension] = {
         lambda word: float(str(word).removeprefix("lin_")),
     ),
     "n_steps": Dimension(CategoricalDistribution((30, 60, 120))),
-    "batch_size": Dimension(CategoricalDistribution((120, 240, 480, 960))),
+    "batch_size": Dimension(CategoricalDistribution((120, 240, 480, 640, 960))),
     "n_epochs": Dimension(IntDistribution(3, 15)),
     "gae_lambda": Dimension(FloatDistribution(0.8, 0.99)),
     "ent_coef": Dimension(FloatDistribution(0.0, 0.01)),

@@ -24,6 +24,9 @@ Objective: TypeAlias = Callable[[Sequence[Result]], float]
 Sampler: TypeAlias = Literal["tpe", "random"]
 
 _FINALISTS = 12
+# Of the mean slowdown, against the budget.
+_DOUBLING_PRICE = 0.7
+_DOUBLINGS_MAX = 5.0
 # A share of the trials is drawn at random before the sampler believes what it has seen.
 _STARTUP_SHARE = 0.25
 
@@ -165,12 +168,11 @@ class Search:
         return Tried(setting, saving, slowdown, value)
 
     def _value(self, one: Tried) -> float:
-        """What the sampler sees: beyond the budget each doubling costs, as it costs an agent."""
+        """What the sampler sees: beyond the budget each doubling costs."""
         if self.objective is not None:
             return one.value
-        weights = self.config.weights
         doublings = np.log2(max(one.slowdown / self.budget, 1.0))
-        return one.saving - weights.beyond * float(min(doublings, weights.beyond_max))
+        return one.saving - _DOUBLING_PRICE * float(min(doublings, _DOUBLINGS_MAX))
 
     def _finalists(self, tried: Sequence[Tried]) -> list[Tried]:
         if self.objective is None:

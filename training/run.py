@@ -13,7 +13,7 @@ from damon_tuner.envs.workload_file import Workload
 from damon_tuner.errors import TunerError
 from damon_tuner.policies.envelope import Envelope
 from damon_tuner.policies.policy_file import Policy, save_policy
-from damon_tuner.policies.schema import schema_of
+from damon_tuner.policies.schema import DEFAULT_GROUPS, schema_of
 from damon_tuner.training.algorithms import ALGORITHMS
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.envelope import measure_envelope
@@ -42,7 +42,7 @@ def train_and_save(
     steps: int | None = None,
     seed: int = 0,
     workloads: Sequence[Workload] | None = None,
-    groups: Sequence[str] = ("reclaim",),
+    groups: Sequence[str] = DEFAULT_GROUPS,
     hyperparams: Hyperparams | None = None,
 ) -> SavedRun:
     """Train a policy of these knob groups; write ``out/run`` and ``out/policy.safetensors``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,12 @@ from damon_tuner.policies.decision import monitoring
 from damon_tuner.policies.envelope import everything
 from damon_tuner.policies.policy_file import Policy
 from damon_tuner.training.agent import new_agent
-from damon_tuner.training.algorithms import Agent
+from damon_tuner.training.algorithms import ON_POLICY, Agent
 from damon_tuner.training.blinkers import Blinkers, blinded
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.export import policy_from_sb3
 from damon_tuner.training.progress import progress_interval_s
+from damon_tuner.training.replicas import AgainstReplicas
 
 # Into how many means the rewards of a run are gathered.
 _CURVE_POINTS = 100
@@ -48,8 +49,9 @@ class Trained:
 class _Progress(BaseCallback):
     """A progress bar that shows the mean reward of a control interval."""
 
-    def __init__(self, total_steps: int, quiet: bool) -> None:
+    def __init__(self, compared: AgainstReplicas, total_steps: int, quiet: bool) -> None:
         super().__init__()
+        self._compared = compared
         self.curve: list[tuple[int, float]] = []
         self._bar: Any = tqdm(
             total=total_steps,
@@ -64,7 +66,7 @@ class _Progress(BaseCallback):
         self._count = 0
 
     def _on_step(self) -> bool:
-        rewards = self.training_env.get_original_reward()  # type: ignore[attr-defined]
+        rewards = self._compared.rewards
         self._sum += float(np.sum(rewards))
         self._count += len(rewards)
         if self._count >= self._window:
@@ -87,11 +89,16 @@ class _Progress(BaseCallback):
 def train(config: TrainConfig, *, quiet: bool = False) -> Trained:
     """Train from nothing; the same ``config`` gives the same weights, bit for bit."""
     hyperparams = config.hyperparams
-    hosts: VecEnv = TunerVecEnv(hyperparams.n_envs, config.episodes, config.nr_threads)
+    replicas = config.replicas if hyperparams.algorithm in ON_POLICY else 1
+    episodes = replace(config.episodes, replicas=replicas)
+    compared = AgainstReplicas(
+        TunerVecEnv(hyperparams.n_envs, episodes, config.nr_threads), episodes
+    )
+    hosts: VecEnv = compared
     if config.blind_to:
-        hosts = Blinkers(hosts, config.episodes.schema, config.blind_to)
+        hosts = Blinkers(hosts, episodes.schema, config.blind_to)
     agent, env = new_agent(config, hosts)
-    progress = _Progress(hyperparams.n_timesteps, quiet)
+    progress = _Progress(compared, hyperparams.n_timesteps, quiet)
     agent.learn(hyperparams.n_timesteps, callback=progress)
     return Trained(agent, env, config, tuple(progress.curve))
 

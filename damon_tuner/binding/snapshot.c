@@ -77,6 +77,30 @@ out:
 	return regions;
 }
 
+/* What faults cost. */
+static int costs_from_py(PyObject *object, struct snapshot *s)
+{
+	if (attr_double(object, "swap_in_us", &s->swap_in_us) ||
+	    attr_double(object, "disk_in_us", &s->disk_in_us) ||
+	    attr_double(object, "disk_swapped_share", &s->disk_swapped_share) ||
+	    attr_u64(object, "swap_ins", &s->swap_ins) ||
+	    attr_u64(object, "competing_us", &s->competing_us))
+		return -1;
+	if (!isfinite(s->swap_in_us) || s->swap_in_us < 0.0) {
+		PyErr_SetString(PyExc_ValueError, "swap_in_us must be a number of at least 0");
+		return -1;
+	}
+	if (!isfinite(s->disk_in_us) || s->disk_in_us < 0.0) {
+		PyErr_SetString(PyExc_ValueError, "disk_in_us must be a number of at least 0");
+		return -1;
+	}
+	if (!(s->disk_swapped_share >= 0.0 && s->disk_swapped_share <= 1.0)) {
+		PyErr_SetString(PyExc_ValueError, "disk_swapped_share must be from 0 to 1");
+		return -1;
+	}
+	return 0;
+}
+
 /* Tiers, huge pages and memory blocks. */
 static int machine_from_py(PyObject *object, struct snapshot *s)
 {
@@ -107,12 +131,8 @@ int snapshot_from_py(PyObject *object, struct snapshot *s)
 	    attr_u64(object, "major_faults", &s->major_faults) ||
 	    attr_u64(object, "cpu_time_us", &s->cpu_time_us) ||
 	    attr_u64(object, "psi_some_us", &s->psi_some_us) ||
-	    attr_double(object, "swap_in_us", &s->swap_in_us) || machine_from_py(object, s))
+	    costs_from_py(object, s) || machine_from_py(object, s))
 		return -1;
-	if (!isfinite(s->swap_in_us) || s->swap_in_us < 0.0) {
-		PyErr_SetString(PyExc_ValueError, "swap_in_us must be a number of at least 0");
-		return -1;
-	}
 	if (!(s->slow_heat_share >= 0.0 && s->slow_heat_share <= 1.0)) {
 		PyErr_SetString(PyExc_ValueError, "slow_heat_share must be from 0 to 1");
 		return -1;
@@ -124,7 +144,7 @@ int snapshot_from_py(PyObject *object, struct snapshot *s)
 PyObject *snapshot_to_py(const struct snapshot *s, PyObject *regions, PyObject *stats)
 {
 	return Py_BuildValue(
-		"{s:K,s:K,s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,"
+		"{s:K,s:K,s:K,s:N,s:N,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:d,s:d,s:K,s:K,"
 		"s:K,s:K,s:K,s:K,s:K,s:K,s:d,s:K,s:K}",
 		"time_us", (unsigned long long)s->time_us,
 		"sample_us", (unsigned long long)s->sample_us,
@@ -141,6 +161,10 @@ PyObject *snapshot_to_py(const struct snapshot *s, PyObject *regions, PyObject *
 		"cpu_time_us", (unsigned long long)s->cpu_time_us,
 		"psi_some_us", (unsigned long long)s->psi_some_us,
 		"swap_in_us", s->swap_in_us,
+		"disk_in_us", s->disk_in_us,
+		"disk_swapped_share", s->disk_swapped_share,
+		"swap_ins", (unsigned long long)s->swap_ins,
+		"competing_us", (unsigned long long)s->competing_us,
 		"slow_bytes", (unsigned long long)s->slow_bytes,
 		"huge_bytes", (unsigned long long)s->huge_bytes,
 		"fast_total_bytes", (unsigned long long)s->fast_total_bytes,

@@ -16,6 +16,7 @@ from damon_tuner.cli.options import (
     knob_groups,
     positive,
 )
+from damon_tuner.policies.schema import DEFAULT_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,11 +105,12 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--knobs",
         type=knob_groups,
-        default=("reclaim",),
+        default=DEFAULT_GROUPS,
         metavar="GROUP[,GROUP]",
-        help="what the policy sets (default: reclaim): reclaim, goals, tiering, thp, power, "
-        "prediction; with attributes it also sees how memory is used. tiering, thp and power need "
-        "a --profile of a host that has them",
+        help=f"what the policy sets (default: {','.join(DEFAULT_GROUPS)}): reclaim, goals, "
+        "tiering, thp, power, prediction; with adaptive it sets page-out relative to what the "
+        "budget bears and sees what came back, with attributes it also sees how memory is used. "
+        "tiering, thp and power need a --profile of a host that has them",
     )
 
 

@@ -16,6 +16,7 @@ from damon_tuner.cli.options import (
     knob_groups,
     positive,
 )
+from damon_tuner.policies.schema import DEFAULT_GROUPS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def add_commands(commands: Commands) -> None:
     )
     add_profile_option(parser)
     parser.add_argument(
-        "--knobs", type=knob_groups, default=("reclaim",), metavar="GROUP[,GROUP]", help="to set"
+        "--knobs", type=knob_groups, default=DEFAULT_GROUPS, metavar="GROUP[,GROUP]", help="to set"
     )
     parser.set_defaults(run=_search)
 

@@ -188,6 +188,8 @@ static void return_pages(struct memory *m, struct block *b, enum tier tier, doub
 	if (to == TIER_SLOW)
 		m->slow_hz += block_hz(m, b) * share;
 	m->faults += pages;
+	if (tier == TIER_POOL || tier == TIER_SWAP)
+		m->swap_ins += pages;
 	m->stall_us += pages * machine_fault_us(m->machine, tier);
 }
 

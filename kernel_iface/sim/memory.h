@@ -76,6 +76,7 @@ struct memory {
 
 	/* since reset */
 	double faults;
+	double swap_ins;
 	double stall_us;
 	/* what touching pages for the first time took */
 	double first_touch_us;

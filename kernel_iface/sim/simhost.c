@@ -304,6 +304,7 @@ static void fill_host(struct snapshot *s, const struct world *w)
 	const struct machine *m = &w->machine;
 	const double *profile = m->profile;
 	const double swap = m->pages_max[TIER_SWAP] + m->pages_max[TIER_POOL];
+	const double swapped = m->pages[TIER_SWAP] + m->pages[TIER_POOL];
 	const double slow_free = m->pages_max[TIER_SLOW] - m->pages[TIER_SLOW];
 	const bool has_pool = m->pages_max[TIER_POOL] > 0.0;
 
@@ -312,10 +313,17 @@ static void fill_host(struct snapshot *s, const struct world *w)
 					 machine_online_pages(m, TIER_SLOW));
 	s->memory_free_bytes = bytes_of(machine_free_pages(m) + slow_free);
 	s->swap_total_bytes = bytes_of(swap);
-	s->swap_free_bytes = bytes_of(swap - m->pages[TIER_SWAP] - m->pages[TIER_POOL]);
+	s->swap_free_bytes = bytes_of(swap - swapped);
 	s->psi_some_us = (uint64_t)w->pressure_us;
 	s->swap_in_us = machine_fault_us(m, has_pool ? TIER_POOL : TIER_SWAP) *
 			profile[PROFILE_SWAP_IN_ERROR];
+	s->disk_in_us = machine_fault_us(m, TIER_SWAP) * profile[PROFILE_SWAP_IN_ERROR];
+	if (swapped > 0.0)
+		s->disk_swapped_share = m->pages[TIER_SWAP] / swapped;
+	for (size_t t = 0; t < w->nr_tenants; t++) {
+		s->swap_ins += (uint64_t)w->tenants[t].memory.swap_ins;
+		s->competing_us += (uint64_t)w->tenants[t].interference_us;
+	}
 }
 
 static void fill_power(struct snapshot *s, const struct power *p)

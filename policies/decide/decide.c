@@ -11,6 +11,7 @@ bool decider_init(struct decider *d, unsigned groups, double budget)
 	memset(d, 0, sizeof(*d));
 	d->groups = groups;
 	d->budget = budget;
+	d->acted_age = UINT32_MAX;
 	guard_init(&d->guard);
 	if (recall_is_needed(groups) && !recall)
 		recall = malloc(sizeof(*recall));
@@ -49,23 +50,32 @@ void decider_observe(struct decider *d, const struct snapshot *snapshot, unsigne
 		d->knobs = knobs_initial(d->tenant_bytes);
 	}
 	rates_update(&d->rates, snapshot);
+	if (d->groups & GROUP_BIT(GROUP_ADAPTIVE)) {
+		returns_update(&d->returns, snapshot, d->acted_age, d->budget);
+		bearable_update(&d->bearable, snapshot, &d->rates, d->budget);
+	}
 	if (d->recall)
-		recall_update(d->recall, snapshot);
+		recall_update(d->recall, snapshot, d->acted_age);
 	d->reasons = guard_watch(&d->guard, &d->rates, d->budget, &d->knobs, tripped);
 	told.hold = guard_hold(&d->guard);
+	told.returns = &d->returns;
+	told.bearable = &d->bearable;
 	told.recall = d->recall;
 	observe(snapshot, &told, d->groups, observation);
 }
 
 void decider_act(struct decider *d, const float *action, struct plan *plan)
 {
-	struct knobs knobs = knobs_decode(action, d->groups, d->tenant_bytes);
+	const struct knob_scale scale = {
+		.tenant_bytes = d->tenant_bytes,
+		.bearable_bytes_per_s = d->bearable.bytes_per_s,
+	};
+	struct knobs knobs = knobs_decode(action, d->groups, &scale);
 
 	d->reasons |= guard_bound(&d->guard, &d->knobs, &knobs);
 	d->knobs = knobs;
 	if (d->recall && d->groups & GROUP_BIT(GROUP_PREDICTION))
 		recall_plan(d->recall, &d->knobs, &d->input);
 	plan_make(&d->knobs, d->groups, &d->input, plan);
-	if (d->recall)
-		recall_note_plan(d->recall, plan);
+	d->acted_age = plan_acted_age(plan);
 }

@@ -7,6 +7,7 @@
 #ifndef DT_DECIDE_H
 #define DT_DECIDE_H
 
+#include "bearable.h"
 #include "guard.h"
 #include "knobs.h"
 #include "observe.h"
@@ -21,6 +22,10 @@ struct decider {
 	double budget;
 	double tenant_bytes;
 	struct plan_input input;
+	struct returns returns;
+	struct bearable bearable;
+	/* the least age, in aggregations, at which a scheme that runs acts */
+	uint32_t acted_age;
 	/* NULL where the groups do not need it */
 	struct recall *recall;
 	unsigned reasons;

@@ -22,6 +22,11 @@ enum knob_group {
 	GROUP_PREDICTION,
 	/* features alone: how regions are accessed */
 	GROUP_ATTRIBUTES,
+	/*
+	 * no knob of its own: what the budget bears and what came back after how long is seen, and
+	 * the quota of page-out is set relative to what the budget bears
+	 */
+	GROUP_ADAPTIVE,
 	NR_KNOB_GROUPS
 };
 

@@ -8,15 +8,15 @@ const char *const knob_group_names[NR_KNOB_GROUPS] = {
 	[GROUP_RECLAIM] = "reclaim",	   [GROUP_GOALS] = "goals",
 	[GROUP_TIERING] = "tiering",	   [GROUP_THP] = "thp",
 	[GROUP_POWER] = "power",	   [GROUP_PREDICTION] = "prediction",
-	[GROUP_ATTRIBUTES] = "attributes",
+	[GROUP_ATTRIBUTES] = "attributes", [GROUP_ADAPTIVE] = "adaptive",
 };
 
 #define FLOOR QUOTA_FLOOR_BYTES_PER_S
 
 /* What can be capped at all or not at all is so on half of its scale. */
 const struct knob_about knob_table[NR_KNOBS] = {
-	[KNOB_MIN_AGE_S] = { "min_age_s", GROUP_RECLAIM, 2.0, 300.0, 0.0, 60.0, MAX_AGE_S },
-	[KNOB_QUOTA_BYTES_PER_S] = { "quota_bytes_per_s", GROUP_RECLAIM, 1e-4, 1e-1, 0.0, 3e-3,
+	[KNOB_MIN_AGE_S] = { "min_age_s", GROUP_RECLAIM, 2.0, 1200.0, 0.0, 60.0, MAX_AGE_S },
+	[KNOB_QUOTA_BYTES_PER_S] = { "quota_bytes_per_s", GROUP_RECLAIM, 1e-5, 1e-1, 0.0, 3e-3,
 				     FLOOR },
 	[KNOB_PSI_TARGET_US_PER_S] = { "psi_target_us_per_s", GROUP_GOALS, 10.0, 1e5, 0.0, 1e3,
 				       10.0 },
@@ -99,13 +99,28 @@ static double decode(enum knob knob, double action, double tenant_bytes)
 	       unit_of(knob, tenant_bytes);
 }
 
-struct knobs knobs_decode(const float *action, unsigned groups, double tenant_bytes)
+/* From a hundredth of what the budget bears to a hundred times it. */
+static double decode_relative(double action, double bearable_bytes_per_s)
 {
-	struct knobs knobs = knobs_initial(tenant_bytes);
+	if (!isfinite(action))
+		return NAN;
+	return fmax(bearable_bytes_per_s * pow(100.0, fmin(fmax(action, -1.0), 1.0)),
+		    QUOTA_FLOOR_BYTES_PER_S);
+}
 
-	for (enum knob k = 0; k < NR_KNOBS; k++)
-		if (is_on(k, groups))
-			knobs.value[k] = decode(k, (double)*action++, tenant_bytes);
+struct knobs knobs_decode(const float *action, unsigned groups, const struct knob_scale *scale)
+{
+	struct knobs knobs = knobs_initial(scale->tenant_bytes);
+
+	for (enum knob k = 0; k < NR_KNOBS; k++) {
+		if (!is_on(k, groups))
+			continue;
+		if (k == KNOB_QUOTA_BYTES_PER_S && groups & GROUP_BIT(GROUP_ADAPTIVE))
+			knobs.value[k] = decode_relative((double)*action++,
+							 scale->bearable_bytes_per_s);
+		else
+			knobs.value[k] = decode(k, (double)*action++, scale->tenant_bytes);
+	}
 	return knobs;
 }
 

@@ -58,11 +58,18 @@ size_t knobs_count(unsigned groups);
 
 /* What a policy that has not decided yet stands at, for a tenant of @tenant_bytes. */
 struct knobs knobs_initial(double tenant_bytes);
+/* What knobs are in shares or multiples of. */
+struct knob_scale {
+	double tenant_bytes;
+	/* the quota of page-out that the budget bears, for GROUP_ADAPTIVE */
+	double bearable_bytes_per_s;
+};
+
 /*
  * @action in [-1, 1] a knob of @groups, in the order of enum knob, on log scales; values outside
  * are clamped, and what is no number stays NaN.
  */
-struct knobs knobs_decode(const float *action, unsigned groups, double tenant_bytes);
+struct knobs knobs_decode(const float *action, unsigned groups, const struct knob_scale *scale);
 /* A knob on its scale, clamped to [-1, 1]. */
 float knob_encode(enum knob knob, double value, double tenant_bytes);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "observe.h"
 
+#include "bearable.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -46,6 +48,12 @@ static float log_share(double share)
 	return (float)(clamp(log10(share + 1e-6) / 3.0 + 1.0, -1.0, 1.0));
 }
 
+/* -1 for 0.3 us, 1 for 1 ms. */
+static float log_us(double us)
+{
+	return (float)clamp(log10(fmax(us, 0.1)) / 2.0 - 0.5, -1.0, 1.0);
+}
+
 /* -1 for nothing, about 0 for exactly the budget, 1 for 64 times it. */
 static float against_budget(double slowdown, double budget)
 {
@@ -55,6 +63,23 @@ static float against_budget(double slowdown, double budget)
 static double since(uint64_t now, uint64_t before)
 {
 	return now > before ? (double)(now - before) : 0.0;
+}
+
+double snapshot_swapped_in_us(const struct snapshot *s)
+{
+	const double disk_us = s->disk_in_us > 0.0 ? s->disk_in_us : s->swap_in_us;
+
+	return s->swap_in_us + (disk_us - s->swap_in_us) * s->disk_swapped_share;
+}
+
+/* What comes back from elsewhere than swap is read from a file, which is on a disk. */
+static double stalled_us(const struct rates *r, const struct snapshot *s)
+{
+	const double swapped = fmin(since(s->swap_ins, r->swap_ins), r->faults);
+
+	if (s->disk_in_us <= 0.0)
+		return r->faults * s->swap_in_us;
+	return swapped * snapshot_swapped_in_us(s) + (r->faults - swapped) * s->disk_in_us;
 }
 
 static double average(double old, double new, double dt_s, double tau_s)
@@ -74,10 +99,14 @@ void rates_update(struct rates *r, const struct snapshot *s)
 
 	r->dt_s = r->primed ? dt_us * 1e-6 : 0.0;
 	if (r->dt_s > 0.0) {
-		double stall_us = since(s->major_faults, r->major_faults) * s->swap_in_us;
-		double cpu_us = since(s->cpu_time_us, r->cpu_time_us);
+		const double cpu_us = since(s->cpu_time_us, r->cpu_time_us);
+		const double worked_us = fmax(cpu_us, MIN_CPU_SHARE * dt_us);
 
-		r->slowdown = stall_us / fmax(cpu_us, MIN_CPU_SHARE * dt_us);
+		r->competing = since(s->competing_us, r->competing_us) / worked_us;
+		r->faults = since(s->major_faults, r->major_faults);
+		r->stalled_us = stalled_us(r, s);
+		r->cpu_share = cpu_us / dt_us;
+		r->slowdown = r->stalled_us / worked_us + r->competing;
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
 		r->tried_bytes_per_s =
 			since(s->stats.sz_tried_bytes, r->sz_tried_bytes) / r->dt_s;
@@ -94,6 +123,8 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	r->cpu_time_us = s->cpu_time_us;
 	r->psi_some_us = s->psi_some_us;
 	r->sz_tried_bytes = s->stats.sz_tried_bytes;
+	r->swap_ins = s->swap_ins;
+	r->competing_us = s->competing_us;
 	r->promoted_bytes = s->promoted_bytes;
 	r->demoted_bytes = s->demoted_bytes;
 	r->resident_share = resident;
@@ -127,6 +158,26 @@ static void observe_heat(const struct snapshot *s, float *observation)
 		observation[k] = (float)share_of(bytes[k], total);
 }
 
+static void observe_adaptive(const struct told *told, double tenant_bytes, float *o)
+{
+	const struct returns *r = told->returns;
+	const struct bearable *b = told->bearable;
+	const double budget = told->budget;
+
+	for (size_t k = 0; k < NR_RETURN_AGES; k++) {
+		o[OBS_return_most_10s + k] = against_budget(r->most[k], budget);
+		o[OBS_return_least_10s + k] = against_budget(r->least[k], budget);
+		o[OBS_return_over_10s + k] = (float)r->over[k];
+	}
+	/* -1 for nothing yet, 1 for longer than which nothing changes */
+	o[OBS_watched_log] = (float)clamp(log(r->watched_s / 30.0 + 1.0) / log(31.0) * 2.0 - 1.0,
+					  -1.0, 1.0);
+	o[OBS_bearable_quota] =
+		knob_encode(KNOB_QUOTA_BYTES_PER_S, b->bytes_per_s, tenant_bytes);
+	/* -1 for one in three hundred, 1 for all */
+	o[OBS_refault_ratio_log] = (float)clamp(log10(b->refault_ratio) / 1.25 + 1.0, -1.0, 1.0);
+}
+
 static void observe_base(const struct snapshot *s, const struct told *told, float *o)
 {
 	const double tenant = snapshot_tenant_bytes(s), total = (double)s->memory_total_bytes;
@@ -149,7 +200,10 @@ static void observe_base(const struct snapshot *s, const struct told *told, floa
 	o[OBS_pressure_30s] = log_share(r->pressure_30s);
 	o[OBS_tried_rate_log] = log_share(r->tried_bytes_per_s / fmax(tenant, 1.0));
 	o[OBS_quota_use] = (float)share_of(r->tried_bytes_per_s, knob[KNOB_QUOTA_BYTES_PER_S]);
-	o[OBS_swap_in_log] = (float)clamp(log10(fmax(s->swap_in_us, 0.1)) / 2.0 - 0.5, -1.0, 1.0);
+	o[OBS_swap_in_log] = log_us(s->swap_in_us);
+	o[OBS_disk_in_log] = log_us(s->disk_in_us > 0.0 ? s->disk_in_us : s->swap_in_us);
+	o[OBS_disk_swapped_share] = (float)s->disk_swapped_share;
+	o[OBS_competing_log] = against_budget(r->competing, told->budget);
 	o[OBS_budget_log] = (float)clamp(log10(told->budget) + 2.0, -1.0, 1.0);
 	o[OBS_hold] = (float)told->hold;
 }
@@ -241,6 +295,8 @@ void observe(const struct snapshot *s, const struct told *told, unsigned groups,
 	observe_tiers(s, told->rates, all);
 	all[OBS_huge_share] = (float)share_of((double)s->huge_bytes, (double)s->resident_bytes);
 	observe_blocks(s, all);
+	if (groups & GROUP_BIT(GROUP_ADAPTIVE))
+		observe_adaptive(told, snapshot_tenant_bytes(s), all);
 	if (told->recall)
 		observe_recall(told->recall, all);
 	observe_knobs(told->knobs, snapshot_tenant_bytes(s), all);

@@ -10,6 +10,7 @@
 
 #include "knobs.h"
 #include "recall.h"
+#include "returns.h"
 #include "snapshot.h"
 
 /* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
@@ -48,6 +49,9 @@
 	X(tried_rate_log)                                                                      \
 	X(quota_use)                                                                           \
 	X(swap_in_log)                                                                         \
+	X(disk_in_log)                                                                         \
+	X(disk_swapped_share)                                                                  \
+	X(competing_log)                                                                       \
 	X(budget_log)                                                                          \
 	/* the knobs in force, and how long the guard still holds back */                      \
 	X(last_min_age)                                                                        \
@@ -97,7 +101,30 @@
 	X(ATTRIBUTES, irregular_share)                                                         \
 	X(ATTRIBUTES, steady_share)                                                            \
 	X(ATTRIBUTES, reuse_log)                                                               \
-	X(ATTRIBUTES, colocated_share)
+	X(ATTRIBUTES, colocated_share)                                                         \
+	/* the slowdown, had all been out that came back after so long: at the most, at the    \
+	 * least, against the budget; and how often the most would have been over it */        \
+	X(ADAPTIVE, return_most_10s)                                                           \
+	X(ADAPTIVE, return_most_20s)                                                           \
+	X(ADAPTIVE, return_most_40s)                                                           \
+	X(ADAPTIVE, return_most_80s)                                                           \
+	X(ADAPTIVE, return_most_160s)                                                          \
+	X(ADAPTIVE, return_most_320s)                                                          \
+	X(ADAPTIVE, return_least_10s)                                                          \
+	X(ADAPTIVE, return_least_20s)                                                          \
+	X(ADAPTIVE, return_least_40s)                                                          \
+	X(ADAPTIVE, return_least_80s)                                                          \
+	X(ADAPTIVE, return_least_160s)                                                         \
+	X(ADAPTIVE, return_least_320s)                                                         \
+	X(ADAPTIVE, return_over_10s)                                                           \
+	X(ADAPTIVE, return_over_20s)                                                           \
+	X(ADAPTIVE, return_over_40s)                                                           \
+	X(ADAPTIVE, return_over_80s)                                                           \
+	X(ADAPTIVE, return_over_160s)                                                          \
+	X(ADAPTIVE, return_over_320s)                                                          \
+	X(ADAPTIVE, watched_log)                                                               \
+	X(ADAPTIVE, bearable_quota)                                                            \
+	X(ADAPTIVE, refault_ratio_log)
 
 enum observation_feature {
 #define X(name) OBS_##name,
@@ -110,6 +137,8 @@ enum observation_feature {
 #undef X
 	NR_FEATURES
 };
+
+struct bearable;
 
 struct feature_about {
 	const char *name;
@@ -130,12 +159,20 @@ struct rates {
 	uint64_t cpu_time_us;
 	uint64_t psi_some_us;
 	uint64_t sz_tried_bytes;
+	uint64_t swap_ins;
+	uint64_t competing_us;
 	double resident_share;
 
 	double dt_s;
 	double slowdown;
 	double slowdown_30s;
 	double slowdown_300s;
+	/* the part of it that DAMON's threads took */
+	double competing;
+	/* since the last snapshot: major faults, what they took, CPUs that the load used */
+	double faults;
+	double stalled_us;
+	double cpu_share;
 	double pressure;
 	double pressure_30s;
 	double tried_bytes_per_s;
@@ -149,6 +186,8 @@ struct rates {
 /* Take in one more snapshot.  A counter that went backwards counts as no change. */
 void rates_update(struct rates *rates, const struct snapshot *snapshot);
 
+/* What it costs to bring back a page of what is swapped out now, in microseconds. */
+double snapshot_swapped_in_us(const struct snapshot *snapshot);
 double snapshot_tenant_bytes(const struct snapshot *snapshot);
 
 /* What a policy is told of beside the snapshot. */
@@ -157,6 +196,9 @@ struct told {
 	const struct knobs *knobs;
 	double hold;
 	double budget;
+	/* looked at where the groups need them */
+	const struct returns *returns;
+	const struct bearable *bearable;
 	/* NULL where the groups do not need it */
 	const struct recall *recall;
 };

@@ -234,3 +234,13 @@ void plan_make(const struct knobs *knobs, unsigned groups, const struct plan_inp
 		plan->clock_cap = knob[KNOB_CLOCK_CAP];
 	}
 }
+
+uint32_t plan_acted_age(const struct plan *plan)
+{
+	uint32_t age = UINT32_MAX;
+
+	for (uint32_t i = 0; i < plan->nr_schemes; i++)
+		if (plan->schemes[i].action == DAMOS_PAGEOUT && plan->schemes[i].min_age < age)
+			age = plan->schemes[i].min_age;
+	return age;
+}

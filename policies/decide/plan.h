@@ -54,4 +54,7 @@ struct plan_input {
 void plan_make(const struct knobs *knobs, unsigned groups, const struct plan_input *input,
 	       struct plan *plan);
 
+/* The least age, in aggregations, at which @plan pages out; UINT32_MAX where it does not. */
+uint32_t plan_acted_age(const struct plan *plan);
+
 #endif

@@ -14,14 +14,13 @@ void recall_init(struct recall *r)
 	history_init(&r->history);
 	forecast_init(&r->forecast);
 	attributes_init(&r->attributes);
-	r->acted_age = UINT32_MAX;
 }
 
-void recall_update(struct recall *r, const struct snapshot *snapshot)
+void recall_update(struct recall *r, const struct snapshot *snapshot, uint32_t acted_age)
 {
-	history_update(&r->history, snapshot, r->acted_age);
+	history_update(&r->history, snapshot, acted_age);
 	forecast_update(&r->forecast, &r->history, snapshot);
-	attributes_update(&r->attributes, &r->history, snapshot, r->acted_age);
+	attributes_update(&r->attributes, &r->history, snapshot, acted_age);
 }
 
 static size_t ranges_within(const struct recall *r, double horizon_s, struct address_range *ranges)
@@ -43,13 +42,4 @@ void recall_plan(const struct recall *r, const struct knobs *knobs, struct plan_
 	input->nr_protected =
 		ranges_within(r, knobs->value[KNOB_PROTECT_HORIZON_S], input->protected);
 	input->nr_ahead = ranges_within(r, STEPS_AHEAD * step_s, input->ahead);
-}
-
-void recall_note_plan(struct recall *r, const struct plan *plan)
-{
-	r->acted_age = UINT32_MAX;
-	for (uint32_t i = 0; i < plan->nr_schemes; i++)
-		if (plan->schemes[i].action == DAMOS_PAGEOUT &&
-		    plan->schemes[i].min_age < r->acted_age)
-			r->acted_age = plan->schemes[i].min_age;
 }

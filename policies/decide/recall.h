@@ -12,17 +12,14 @@ struct recall {
 	struct history history;
 	struct forecast forecast;
 	struct attributes attributes;
-	/* the least age, in aggregations, at which a scheme that runs acts */
-	uint32_t acted_age;
 };
 
 /* Whether policies of @groups need it: it takes about 100 KiB a tenant. */
 bool recall_is_needed(unsigned groups);
 void recall_init(struct recall *recall);
-void recall_update(struct recall *recall, const struct snapshot *snapshot);
+/* @acted_age is the least age, in aggregations, at which a scheme that runs acts. */
+void recall_update(struct recall *recall, const struct snapshot *snapshot, uint32_t acted_age);
 /* Put into @input what is forecast to be needed, as far ahead as @knobs say. */
 void recall_plan(const struct recall *recall, const struct knobs *knobs, struct plan_input *input);
-/* Take note of the schemes that run from now on. */
-void recall_note_plan(struct recall *recall, const struct plan *plan);
 
 #endif

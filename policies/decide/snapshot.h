@@ -34,6 +34,11 @@ struct snapshot {
 	uint64_t cpu_time_us;
 	uint64_t psi_some_us;
 	double swap_in_us;
+	/* 0 where the host cannot tell: what comes back from a disk costs as much */
+	double disk_in_us;
+	double disk_swapped_share;
+	uint64_t swap_ins;
+	uint64_t competing_us;
 	/* 0 where no knob needs it */
 	uint64_t slow_bytes;
 	uint64_t huge_bytes;

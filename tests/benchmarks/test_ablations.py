@@ -74,7 +74,7 @@ def test_each_variant_is_a_figure(validation: Validation) -> None:
     )
     narrow, base = figures
     assert [base.name, narrow.name] == ["ablation.base.score", "ablation.narrow.score"]
-    assert base.value != narrow.value
+    assert base.more["mean"] != narrow.more["mean"]
     for figure in (base, narrow):
         low, high = figure.more["low"], figure.more["high"]
         assert isinstance(low, float) and isinstance(high, float)
@@ -99,8 +99,8 @@ def test_every_variant_but_the_base_changes_something(variant: Variant) -> None:
 def test_variants_have_unlike_names_and_change_only_what_they_name() -> None:
     assert len({variant.name for variant in VARIANTS}) == len(VARIANTS)
     base = TrainConfig()
-    changed = weights(within=0.5)(base)
-    assert changed.episodes.weights.within == 0.5
+    changed = weights(used=0.5)(base)
+    assert changed.episodes.weights.used == 0.5
     undone = replace(changed, episodes=base.episodes)
     assert undone == base
 

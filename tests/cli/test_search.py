@@ -34,7 +34,7 @@ def test_it_writes_a_file_to_train_with_and_goes_on(
     # one trial is the start, with its own number of steps
     assert load_hyperparams(best, "ppo") == load_hyperparams(start, "ppo")
     assert main([*argv, "--trials", "3", "--workers", "2"]) == 0
-    assert load_hyperparams(best, "ppo").n_timesteps == 400_000
+    assert load_hyperparams(best, "ppo").n_timesteps == 1_500_000
     assert main([*argv, "--trials", "3", "--steps", "64"]) == 1
     assert "of a search with other settings" in capsys.readouterr().err
 

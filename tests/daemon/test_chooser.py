@@ -106,7 +106,9 @@ def test_a_lasting_breach_stops_the_static_policy_too(snapshots):
     for snapshot in snapshots[:5]:
         # a tenth of a second of faults in five: over the budget, and far from the breaker
         faults += int(0.15e6 / snapshot.swap_in_us)
-        busy = replace(snapshot, major_faults=faults, cpu_time_us=snapshot.time_us)
+        busy = replace(
+            snapshot, major_faults=faults, swap_ins=faults, cpu_time_us=snapshot.time_us
+        )
         decisions.append(choosing.decide(busy, ()))
     assert [bool(decision.schemes) for decision in decisions] == [True, True, False, False, False]
     assert "breach" in decisions[2].reasons

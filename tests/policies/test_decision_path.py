@@ -187,8 +187,8 @@ def test_actions_span_the_knobs_on_log_scales() -> None:
         observe(decider, snapshot())
     for _ in range(10):
         least, most = act(low, -1.0, -1.0), act(high, 1.0, 1.0)
-    assert least == pytest.approx({"min_age_s": 2.0, "quota_bytes_per_s": 1e-4 * GIB})
-    assert most == pytest.approx({"min_age_s": 300.0, "quota_bytes_per_s": 0.1 * GIB})
+    assert least == pytest.approx({"min_age_s": 2.0, "quota_bytes_per_s": 1e-5 * GIB})
+    assert most == pytest.approx({"min_age_s": 1200.0, "quota_bytes_per_s": 0.1 * GIB})
 
 
 def test_the_scheme_carries_the_knobs_out() -> None:

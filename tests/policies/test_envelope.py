@@ -67,7 +67,7 @@ def test_an_observation_of_another_length_is_refused() -> None:
 def test_the_shipped_policy_knows_what_it_was_trained_on() -> None:
     envelope = load_policy(PRETRAINED).envelope
     middle = [(low + high) / 2 for low, high in zip(envelope.low, envelope.high, strict=True)]
-    seen = dict(zip(RECLAIM.observation_names, middle, strict=True))
+    seen = dict(zip(envelope.schema.observation_names, middle, strict=True))
     assert envelope.outside(middle) == ()
     # a disk in place of zram, and a budget of one in ten thousand
     assert envelope.outside(list((seen | {"swap_in_log": 1.0}).values())) == ("swap_in_log",)

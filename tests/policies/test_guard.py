@@ -27,10 +27,10 @@ def started(budget: float = 0.02) -> _core.Decider:
 
 def test_the_minimum_age_falls_at_most_fourfold_a_decision_and_rises_freely() -> None:
     decider = started()
-    assert act(decider, 1.0, 0.0)["min_age_s"] == pytest.approx(300.0, rel=1e-5)
-    assert act(decider, -1.0, 0.0)["min_age_s"] == pytest.approx(75.0, rel=1e-5)
+    assert act(decider, 1.0, 0.0)["min_age_s"] == pytest.approx(1200.0, rel=1e-5)
+    assert act(decider, -1.0, 0.0)["min_age_s"] == pytest.approx(300.0, rel=1e-5)
     assert "rate" in decider.reasons()
-    assert act(decider, 1.0, 0.0)["min_age_s"] == pytest.approx(300.0, rel=1e-5)
+    assert act(decider, 1.0, 0.0)["min_age_s"] == pytest.approx(1200.0, rel=1e-5)
 
 
 def test_the_quota_has_a_ceiling() -> None:

@@ -29,7 +29,8 @@ from .test_decision_path import snapshot
 
 GIB = 1 << 30
 ALL = _core.KNOB_GROUPS
-WITH_KNOBS = tuple(name for name in ALL if name != "attributes")
+WITHOUT_KNOBS = {"attributes", "adaptive"}
+WITH_KNOBS = tuple(name for name in ALL if name not in WITHOUT_KNOBS)
 MACHINE: dict[str, int] = {
     "memory_total_bytes": 16 * GIB,
     "fast_total_bytes": 8 * GIB,
@@ -57,7 +58,7 @@ def plan(
 
 def test_reclaim_alone_is_what_it_was() -> None:
     assert RECLAIM.knob_names == ("min_age_s", "quota_bytes_per_s")
-    assert RECLAIM.nr_features == 30
+    assert RECLAIM.nr_features == 33
     made, _ = plan(("reclaim",))
     assert [scheme.action for scheme in made.schemes] == [Action.PAGEOUT]
     assert not made.is_for_the_host
@@ -65,7 +66,7 @@ def test_reclaim_alone_is_what_it_was() -> None:
 
 @given(st.sets(st.sampled_from(ALL)))
 def test_a_group_brings_its_knobs_and_features_and_leaves_the_others(groups: set[str]) -> None:
-    if not groups - {"attributes"}:
+    if not groups - WITHOUT_KNOBS:
         with pytest.raises(ValueError, match="at least one with knobs"):
             schema_of(groups)
         return
@@ -76,7 +77,7 @@ def test_a_group_brings_its_knobs_and_features_and_leaves_the_others(groups: set
         (schema.knob_names, everything.knob_names),
     ):
         assert list(names) == [name for name in all_names if name in names]
-    assert schema.observation_names[:30] == RECLAIM.observation_names
+    assert schema.observation_names[:33] == RECLAIM.observation_names
     own = {name for name in schema.observation_names if name.startswith("last_")}
     assert len(own - {"last_min_age", "last_quota"}) + 2 * ("reclaim" in groups) == schema.nr_knobs
 

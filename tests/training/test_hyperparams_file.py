@@ -28,7 +28,7 @@ BUNDLED_PPO = (BUNDLED / "ppo.yml").read_text()
 def test_a_bundled_file_is_what_the_zoo_takes(algorithm: str) -> None:
     """As the zoo does it: some keys are its own, it evaluates strings, the agent gets the rest."""
     table = yaml.safe_load((BUNDLED / f"{algorithm}.yml").read_text())[ENV_ID]
-    assert isinstance(table.pop("n_envs"), int)
+    n_envs = table.pop("n_envs")
     assert isinstance(table.pop("n_timesteps"), int)
     normalize = eval(table.pop("normalize"), {"dict": dict})
     policy_kwargs = eval(table.pop("policy_kwargs"), {"dict": dict, "nn": nn})
@@ -36,7 +36,7 @@ def test_a_bundled_file_is_what_the_zoo_takes(algorithm: str) -> None:
     name, initial = str(table["learning_rate"]).split("_") if algorithm == "ppo" else ("lin", "1")
     assert name == "lin" and float(initial) > 0.0
     table["learning_rate"] = float(initial)
-    env = VecNormalize(TunerVecEnv(4), gamma=table["gamma"], **normalize)
+    env = VecNormalize(TunerVecEnv(n_envs), gamma=table["gamma"], **normalize)
     agent = ALGORITHMS[algorithm](env=env, policy_kwargs=policy_kwargs, device="cpu", **table)
     assert agent.gamma == bundled_hyperparams(algorithm).gamma
 
@@ -61,7 +61,7 @@ def test_an_agent_is_what_the_file_says() -> None:
     )
     config = TrainConfig(hyperparams=hyperparams)
     agent, env = new_agent(config, TunerVecEnv(2, config.episodes))
-    assert (agent.n_envs, agent.gamma, env.gamma, env.clip_obs) == (2, 0.97, 0.97, 3.0)
+    assert (agent.n_envs, agent.gamma, env.gamma, env.clip_obs) == (2, 0.98, 0.98, 3.0)
     assert agent.policy.action_net.in_features == 5
     assert (agent.lr_schedule(1.0), agent.lr_schedule(0.5), agent.lr_schedule(0.0)) == (
         0.5,
@@ -75,11 +75,11 @@ def test_an_agent_is_what_the_file_says() -> None:
     [
         (ENV_ID, "CartPole-v1", f"has no section {ENV_ID}"),
         ("gae_lambda", "gae_lamda", "no hyper-parameter gae_lamda; did you mean 'gae_lambda'"),
-        ("  gamma: 0.97\n", "", "gamma is missing"),
-        ("n_envs: 64", "n_envs: 0.5", "n_envs must be a whole number"),
-        ("n_envs: 64", "n_envs: .nan", "n_envs|NaN"),
+        ("  gamma: 0.98\n", "", "gamma is missing"),
+        ("n_envs: 128", "n_envs: 0.5", "n_envs must be a whole number"),
+        ("n_envs: 128", "n_envs: .nan", "n_envs|NaN"),
         ("n_epochs: 10", "n_epochs: ten", "write 1.0e-3"),
-        ("lin_0.0004", "lin_fast", "could not convert"),
+        ("lin_0.0005", "lin_fast", "could not convert"),
         ("nn.Tanh", "nn.ReLU", "policy_kwargs must be"),
         (", activation_fn=nn.Tanh", "", "need activation_fn=nn.Tanh"),
         ("[64, 64]", "__import__('os').getpid()", "policy_kwargs must be"),
