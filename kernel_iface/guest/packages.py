@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 import subprocess
 import tempfile
@@ -110,6 +111,24 @@ def fetch_busybox() -> Path:
             ):
                 _find_one(tree, "bin/busybox").rename(scratch / "busybox")
     return target / "busybox"
+
+
+def fetch_packages(names: Iterable[str]) -> Path:
+    """Return the folder ``usr`` of Debian's packages, unpacked together and installed nowhere.
+
+    Their newest version, from the cache if these very packages are there. Programs of it run
+    with its own libraries: its ``libc6`` is newer than the host's may be. Raises ``GuestError``
+    when one cannot be downloaded.
+    """
+    cache, wanted = cache_dir(), sorted(set(names))
+    target = cache / "packages" / hashlib.sha256(" ".join(wanted).encode()).hexdigest()[:16]
+    with locked(cache):
+        if not target.exists():
+            apt = PrivateApt(cache / "apt")
+            apt.update()
+            with published(target) as scratch, _unpacked(apt, wanted, scratch) as tree:
+                (tree / "usr").rename(scratch / "usr")
+    return target / "usr"
 
 
 def _download_kernel(apt: PrivateApt, series: str, target: Path) -> None:

@@ -47,14 +47,20 @@ def pytest_packages() -> dict[PurePosixPath, Path]:
     """Return guest path to host path of pytest and what it imports, where installed."""
     files: dict[PurePosixPath, Path] = {}
     for name in PYTEST:
-        spec = importlib.util.find_spec(name)
-        if spec and spec.submodule_search_locations:
-            folder = Path(next(iter(spec.submodule_search_locations)))
-            files |= {PACKAGES / name / path.relative_to(folder): path for path in _walk(folder)}
-        elif spec and spec.origin:
-            files[PACKAGES / f"{name}.py"] = Path(spec.origin)
+        files |= package(name)
         files |= {PACKAGES / path.parent.name / path.name: path for path in _metadata(name)}
     return files
+
+
+def package(name: str) -> dict[PurePosixPath, Path]:
+    """Return guest path to host path of one package or module, without its tests; {} for none."""
+    spec = importlib.util.find_spec(name)
+    if spec and spec.submodule_search_locations:
+        folder = Path(next(iter(spec.submodule_search_locations)))
+        return {PACKAGES / name / path.relative_to(folder): path for path in _walk(folder)}
+    if spec and spec.origin:
+        return {PACKAGES / f"{name}.py": Path(spec.origin)}
+    return {}
 
 
 def shared_libraries(binaries: list[Path]) -> dict[PurePosixPath, Path]:
