@@ -101,16 +101,22 @@ def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]
         read_demo,
         run_demo,
     )
+    from damon_tuner.benchmarks.loads import DEFAULT_OUT as LOADS_OUT
+    from damon_tuner.benchmarks.loads.run import read_loads, run_loads
+    from damon_tuner.benchmarks.loads.summary import load_figures
     from damon_tuner.policies.decision import CONTROL_INTERVAL_S
 
     if reuse is not None:
         # the guests' results, where there are any, lie beside the demo's
         measured = kernel.read_figures(reuse.parent / kernel.DEFAULT_OUT.name)
-        return [*kernel_figures(read_demo(reuse)), *measured]
+        of_loads = load_figures(read_loads(reuse.parent / LOADS_OUT.name))
+        return [*kernel_figures(read_demo(reuse)), *measured, *of_loads]
 
     def write(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     kernel.measure(kernel.DEFAULT_OUT, tuple(kernel.BOOTS), write)
     demo = run_demo(DEFAULT_OUT, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
-    return [*kernel_figures(demo), *kernel.read_figures(kernel.DEFAULT_OUT)]
+    run_loads(LOADS_OUT, policy, budget, write=write)
+    of_loads = load_figures(read_loads(LOADS_OUT))
+    return [*kernel_figures(demo), *kernel.read_figures(kernel.DEFAULT_OUT), *of_loads]
