@@ -11,7 +11,10 @@ from damon_tuner.benchmarks.figure import Figure
 def measure(
     group: str, policy: Path, budget: float, seeds: int, threads: int, reuse: Path | None
 ) -> Iterable[Figure]:
-    """Measure ``group``, a choice of ``damon-tuner figures``; ``reuse`` reads an earlier demo."""
+    """Measure ``group``, a choice of ``damon-tuner figures``.
+
+    ``reuse`` reads what was measured earlier.
+    """
     if group == "sim":
         from damon_tuner.benchmarks.speed import env_figures, sim_figures
         from damon_tuner.benchmarks.speed_train import train_figures
@@ -26,7 +29,7 @@ def measure(
 
         return fidelity_figures()
     if group == "score":
-        return _score(policy, budget, seeds, threads)
+        return _score(policy, budget, seeds, threads, reuse)
     if group in ("train", "ablations"):
         return _training(group, policy, threads)
     if group == "knobs":
@@ -80,15 +83,26 @@ def _training(group: str, policy: Path, threads: int) -> Iterable[Figure]:
     return ablation_figures(run_all=partial(run_all, workers=threads))
 
 
-def _score(path: Path, budget: float, seeds: int, threads: int) -> Sequence[Figure]:
+def _score(
+    path: Path, budget: float, seeds: int, threads: int, reuse: Path | None
+) -> Iterable[Figure]:
+    from damon_tuner.benchmarks.bench.entry import LEARNED, policy_entries, rule_entries
+    from damon_tuner.benchmarks.bench.plan import Plan
+    from damon_tuner.benchmarks.bench.run import compare, read_results
+    from damon_tuner.benchmarks.bench.store import Store
     from damon_tuner.benchmarks.outside import outside_figures
-    from damon_tuner.benchmarks.score import run_score, score_figures
+    from damon_tuner.benchmarks.score import score_figures
+    from damon_tuner.benchmarks.sets import evaluation_sets
     from damon_tuner.policies.policy_file import load_policy
 
+    if reuse is not None:
+        yield from score_figures(read_results(Store(reuse)))
+        return
     policy = load_policy(path)
-    comparison = run_score(policy, budget=budget, seeds=seeds, nr_threads=threads)
-    outside = outside_figures(policy, budget=budget, seeds=seeds, nr_threads=threads)
-    return [*score_figures(comparison), *outside]
+    entries = (*rule_entries(), *policy_entries(f"{LEARNED}={path}"))
+    plan = Plan(evaluation_sets(), entries, (budget,), seeds)
+    yield from score_figures(compare(plan, workers=threads))
+    yield from outside_figures(policy, budget=budget, seeds=seeds, nr_threads=threads)
 
 
 def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -27,6 +28,17 @@ COLOURS: Mapping[str, str] = MappingProxyType(
         "learned": "#2ca02c",
     }
 )
+
+# of those that have no colour of their own
+_OTHERS = [colormaps[palette](shade) for palette in ("tab20b", "tab20c") for shade in range(20)]
+
+
+def colours_of(names: Sequence[str]) -> dict[str, Any]:
+    """A colour for each of these names: its own, or one that no other of them has."""
+    others = [name for name in names if name not in COLOURS]
+    # neighbours in a palette are shades of one colour: take them from far apart
+    spread = [_OTHERS[(7 * k) % len(_OTHERS)] for k in range(len(others))]
+    return {**COLOURS, **dict(zip(others, spread, strict=True))}
 
 
 def new_figure(rows: int, columns: int, size_inches: tuple[float, float]) -> tuple[Figure, Any]:

@@ -1,129 +1,234 @@
-"""The report page: what was learned, and how it compares, for people who would rather look."""
+"""The report page: who saves how much at what price, for people who would rather look."""
 
 from __future__ import annotations
 
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from damon_tuner.benchmarks.bench.entry import ORACLE, POLICY
 from damon_tuner.benchmarks.episode import Episode, record_episode
-from damon_tuner.benchmarks.plots import COLOURS, as_svg, new_figure
-from damon_tuner.benchmarks.score import LEARNED, Comparison, print_table, summarise
+from damon_tuner.benchmarks.plots import COLOURS, as_svg, colours_of, new_figure
+from damon_tuner.benchmarks.score import Panel, Results, print_table
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.policy_file import Policy
+from damon_tuner.whole_file import write_whole
 
 _STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem;
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; background: #fff; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 svg { max-width: 100%; height: auto; }
-pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .85rem; }
+pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 """
+_MARKERS = {POLICY: "*", ORACLE: "x"}
+
+_Section = tuple[str, str, str]
 
 
 def write_report(
     path: Path,
-    comparison: Comparison,
-    curve: Sequence[tuple[int, float]],
-    policy: Policy,
+    results: Results,
+    policy: Policy | None,
     shown: Workload,
+    curve: Sequence[tuple[int, float]] = (),
 ) -> None:
     """Write one page that stands alone: the pictures are in it.
 
-    One episode of the workload that is ``shown`` is drawn over time.
+    With a ``policy``, one episode of the workload that is ``shown`` is drawn over time, at the
+    middle one of the budgets; ``curve`` is how the policy's training went.
+
+    Raises:
+        OSError: the page cannot be written.
+
     """
     table: list[str] = []
-    print_table(comparison, table.append)
-    episode = record_episode(policy, shown, comparison.budget)
-    sections = [
-        (
-            "Memory cost saved against slowdown",
-            "Up and to the left is better. The dashed line is the slowdown budget; bars are 95 % "
-            "intervals over seeds and loads. A share of slowdown is time lost over time worked.",
-            _saving_against_slowdown(comparison),
-        ),
-        (
-            "By workload",
-            f"Trained on, with other seeds: {', '.join(policy.provenance.get('workloads', ()))}. "
-            "Breaches are control intervals over budget.",
-            _by_workload(comparison),
-        ),
-        (
-            f"One episode of {shown.name}",
-            "What DAMON sees over time (idle bytes by how long they were idle), what the policy "
-            "sets, and what it costs.",
-            _episode(episode, comparison.budget),
-        ),
-        ("Training", "Mean reward of a control interval.", _curve(curve)),
-    ]
+    print_table(results, table.append)
+    sections = [*_comparisons(results)]
+    if policy is not None:
+        budget = _middle(results.budgets)
+        sections.append(_episode_section(policy, shown, budget))
+        if curve:
+            sections.append(("Training", "Mean reward of a control interval.", _curve(curve)))
     body = "".join(
         f"<h2>{html.escape(title)}</h2><p>{html.escape(text)}</p>{svg}"
         for title, text, svg in sections
     )
-    provenance = html.escape(json.dumps(dict(policy.provenance), indent=2))
+    if policy is not None:
+        provenance = html.escape(json.dumps(dict(policy.provenance), indent=2))
+        body += f"<h2>Where the policy comes from</h2><pre>{provenance}</pre>"
     numbers = html.escape("\n".join(table).strip())
-    path.write_text(
+    page = (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>damon-tuner report</title>"
-        f"<style>{_STYLE}</style><h1>damon-tuner: learned against static policies</h1>"
-        f"<pre>{numbers}</pre>{body}<h2>Where the policy comes from</h2>"
-        f"<pre>{provenance}</pre></html>\n",
-        encoding="utf-8",
+        f"<style>{_STYLE}</style><h1>damon-tuner: memory saved within a slowdown budget</h1>"
+        f"<pre>{numbers}</pre>{body}</html>\n"
+    )
+    write_whole(path, page.encode())
+
+
+def _comparisons(results: Results) -> Iterator[_Section]:
+    yield (
+        "Memory cost saved against slowdown",
+        "Up and to the left is better. The dashed line is the slowdown budget, the grey one the "
+        "Pareto front of what needs no foresight: nobody on it can be beaten in both. Bars are "
+        "95 % intervals over seeds. Stars are learned, crosses have a setting of their own for "
+        "each workload. A share of slowdown is time lost over time worked.",
+        _saving_against_slowdown(results),
+    )
+    budget = _middle(results.budgets)
+    yield (
+        f"By family, at a budget of {budget:.1%}",
+        "Mean score: 0 is no management, 1 the clairvoyant bound; breaking the budget takes off.",
+        _by_family(results, budget),
+    )
+    yield (
+        "Calibration of budgets",
+        "What slowdown was got for the one that was asked for, on average, and the share of "
+        "control intervals that were over it. On the dashed line is who uses the whole budget.",
+        _calibration(results),
     )
 
 
-def _saving_against_slowdown(comparison: Comparison) -> str:
-    sets = comparison.sets
-    figure, axes = new_figure(1, len(sets), (5.0 * len(sets), 4.2))
-    for axis, (name, rows) in zip(np.atleast_1d(axes), sets.items(), strict=True):
-        for policy in comparison.policies:
-            mine = [row for row in rows if row.policy == policy]
-            x, y = summarise(mine, "slowdown"), summarise(mine, "saving")
-            axis.errorbar(
-                x.value,
-                y.value,
-                xerr=[[x.value - x.low], [x.high - x.value]],
-                yerr=[[y.value - y.low], [y.high - y.value]],
-                fmt="o",
-                color=COLOURS[policy],
-                label=policy,
-            )
-        axis.axvline(comparison.budget, color="0.4", linestyle="--", linewidth=1)
-        axis.set_xscale("symlog", linthresh=0.005)
-        axis.set_xlim(left=0)
-        axis.xaxis.set_major_formatter(_percent)
-        axis.yaxis.set_major_formatter(_percent)
-        axis.set_xlabel("slowdown")
-        axis.set_ylabel("memory cost saved")
-        axis.set_title(name.replace("_", " "))
-        axis.legend(fontsize=8)
+def _saving_against_slowdown(results: Results) -> str:
+    sets, budgets = results.sets, results.budgets
+    colours = colours_of(results.contenders)
+    figure, axes = new_figure(len(budgets), len(sets), (4.4 * len(sets), 3.6 * len(budgets) + 1.2))
+    grid = np.reshape(axes, (len(budgets), len(sets)))
+    for row, budget in enumerate(budgets):
+        for column, name in enumerate(sets):
+            axis = grid[row, column]
+            _draw_points(axis, results.panel(name, budget), colours)
+            axis.set_title(f"{name.replace('_', ' ')}, {budget:.1%}", fontsize=10)
+    handles = {
+        label: handle
+        for axis in grid.flat
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=6, fontsize=8
+    )
     return as_svg(figure)
 
 
-def _by_workload(comparison: Comparison) -> str:
-    results = comparison.results
-    workloads = list(dict.fromkeys(row.workload for row in results))
-    policies = comparison.policies
-    figure, axes = new_figure(2, 1, (10.0, 6.0))
-    width = 0.8 / len(policies)
-    for axis, metric in zip(axes, ("saving", "breaches"), strict=True):
-        for k, policy in enumerate(policies):
-            summaries = [
-                summarise([r for r in results if (r.policy, r.workload) == (policy, w)], metric)
-                for w in workloads
-            ]
-            at = np.arange(len(workloads)) + (k - (len(policies) - 1) / 2) * width
-            means = [s.value for s in summaries]
-            error = [[s.value - s.low for s in summaries], [s.high - s.value for s in summaries]]
-            axis.bar(at, means, width, yerr=error, color=COLOURS[policy], label=policy)
-        axis.set_xticks(range(len(workloads)), workloads)
-        axis.yaxis.set_major_formatter(_percent)
-    axes[0].set_ylabel("memory cost saved")
-    axes[0].legend(fontsize=8, ncols=len(policies))
-    axes[1].set_ylabel("breaches")
+def _draw_points(axis: Any, panel: Panel, colours: dict[str, Any]) -> None:
+    points = []
+    for name in panel.contenders:
+        x, y = panel.summary(name, "slowdown"), panel.summary(name, "saving")
+        axis.errorbar(
+            x.value,
+            y.value,
+            xerr=[[x.value - x.low], [x.high - x.value]],
+            yerr=[[y.value - y.low], [y.high - y.value]],
+            fmt=_MARKERS.get(panel.kinds[name], "o"),
+            markersize=10 if panel.kinds[name] == POLICY else 5,
+            color=colours[name],
+            label=name,
+            linewidth=1,
+            zorder=3 if panel.kinds[name] == POLICY else 2,
+        )
+        if panel.kinds[name] != ORACLE:
+            points.append((x.value, y.value))
+    front = pareto_front(points)
+    axis.plot([x for x, _ in front], [y for _, y in front], color="0.7", linewidth=3, zorder=1)
+    axis.axvline(panel.budget, color="0.4", linestyle="--", linewidth=1)
+    axis.set_xscale("symlog", linthresh=0.005)
+    axis.set_xlim(left=min(0.0, *(x for x, _ in points)) - 0.0005)
+    axis.xaxis.set_major_formatter(_percent)
+    axis.yaxis.set_major_formatter(_percent)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.set_xlabel("slowdown")
+    axis.set_ylabel("memory cost saved")
+
+
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Points (slowdown, saving) that none beats in both, by rising slowdown."""
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(points, key=lambda point: (point[0], -point[1])):
+        if not front or y > front[-1][1]:
+            front.append((x, y))
+    return front
+
+
+def _shown_in(panel: Panel) -> list[str]:
+    """What is learned, and the best of each kind that is not."""
+    learned = [name for name in panel.contenders if panel.kinds[name] == POLICY]
+    others = [panel.best_single, panel.best(ORACLE)]
+    return [*learned, *(name for name in others if name is not None)]
+
+
+def _by_family(results: Results, budget: float) -> str:
+    panels = [results.panel(name, budget) for name in results.sets]
+    colours = colours_of(results.contenders)
+    figure, axes = new_figure(len(panels), 1, (11.0, 2.9 * len(panels)))
+    for axis, panel in zip(np.atleast_1d(axes), panels, strict=True):
+        shown = _shown_in(panel)
+        means = {name: panel.by_family(name) for name in shown}
+        families = list(next(iter(means.values())))
+        width = 0.8 / len(shown)
+        for k, name in enumerate(shown):
+            at = np.arange(len(families)) + (k - (len(shown) - 1) / 2) * width
+            bars = [means[name][family] for family in families]
+            low = [bar.value - bar.low for bar in bars]
+            high = [bar.high - bar.value for bar in bars]
+            heights = [bar.value for bar in bars]
+            axis.bar(at, heights, width, yerr=[low, high], color=colours[name], label=name)
+        axis.axhline(0.0, color="0.4", linewidth=1)
+        axis.set_xticks(range(len(families)), families)
+        axis.set_ylabel("score")
+        axis.set_title(panel.set.replace("_", " "), fontsize=10)
+        axis.legend(fontsize=8, ncols=len(shown))
     return as_svg(figure)
+
+
+def _calibration(results: Results) -> str:
+    sets, budgets = results.sets, results.budgets
+    colours = colours_of(results.contenders)
+    figure, axes = new_figure(2, len(sets), (4.4 * len(sets), 6.0))
+    grid = np.reshape(axes, (2, len(sets)))
+    for (got, broken), name in zip(grid.T, sets, strict=True):
+        panels = [results.panel(name, budget) for budget in budgets]
+        shown = dict.fromkeys(
+            who for panel in panels for who in _shown_in(panel) if panel.kinds[who] != ORACLE
+        )
+        for who in shown:
+            for axis, metric in ((got, "slowdown"), (broken, "breaches")):
+                found = [panel.summary(who, metric) for panel in panels]
+                axis.errorbar(
+                    budgets,
+                    [s.value for s in found],
+                    yerr=[[s.value - s.low for s in found], [s.high - s.value for s in found]],
+                    fmt="o-",
+                    markersize=4,
+                    color=colours[who],
+                    label=who,
+                )
+        got.plot(budgets, budgets, color="0.4", linestyle="--", linewidth=1)
+        got.set_title(name.replace("_", " "), fontsize=10)
+        got.set_yscale("symlog", linthresh=0.01)
+        got.set_ylabel("slowdown got")
+        broken.set_ylabel("intervals over budget")
+        broken.set_xlabel("slowdown asked for")
+        for axis in (got, broken):
+            axis.set_xscale("log")
+            axis.set_xticks(budgets)
+            axis.minorticks_off()
+            axis.xaxis.set_major_formatter(_percent)
+            axis.yaxis.set_major_formatter(_percent)
+        got.legend(fontsize=8)
+    return as_svg(figure)
+
+
+def _episode_section(policy: Policy, shown: Workload, budget: float) -> _Section:
+    return (
+        f"One episode of {shown.name}, at a budget of {budget:.1%}",
+        "What DAMON sees over time (idle bytes by how long they were idle), what the policy "
+        "sets, and what it costs.",
+        _episode(record_episode(policy, shown, budget), budget),
+    )
 
 
 def _episode(episode: Episode, budget: float) -> str:
@@ -148,7 +253,7 @@ def _episode(episode: Episode, budget: float) -> str:
     knobs.set_yscale("log")
     knobs.set_ylabel("knobs")
     knobs.legend(fontsize=7, ncols=4)
-    cost.plot(minutes, episode.saving, color=COLOURS[LEARNED], label="memory cost saved")
+    cost.plot(minutes, episode.saving, color=COLOURS["learned"], label="memory cost saved")
     cost.plot(minutes, episode.slowdown, color=COLOURS["pageout_5s"], label="slowdown")
     cost.axhline(budget, color="0.4", linestyle="--", linewidth=1, label="budget")
     cost.yaxis.set_major_formatter(_percent)
@@ -159,10 +264,14 @@ def _episode(episode: Episode, budget: float) -> str:
 
 def _curve(curve: Sequence[tuple[int, float]]) -> str:
     figure, axis = new_figure(1, 1, (10.0, 3.0))
-    axis.plot([n for n, _ in curve], [r for _, r in curve], color=COLOURS[LEARNED])
+    axis.plot([n for n, _ in curve], [r for _, r in curve], color=COLOURS["learned"])
     axis.set_xlabel("control intervals")
     axis.set_ylabel("reward")
     return as_svg(figure)
+
+
+def _middle(budgets: Sequence[float]) -> float:
+    return budgets[len(budgets) // 2]
 
 
 def _heat_colours(nr: int) -> list[tuple[float, float, float]]:

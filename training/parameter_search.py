@@ -23,7 +23,8 @@ Objective: TypeAlias = Callable[[Sequence[Result]], float]
 """How good a contender is by its episodes; more is better."""
 Sampler: TypeAlias = Literal["tpe", "random"]
 
-_FINALISTS = 12
+FINALISTS = 12
+"""At most so many settings, and off, are compared on the final seeds."""
 # Of the mean slowdown, against the budget.
 _DOUBLING_PRICE = 0.7
 _DOUBLINGS_MAX = 5.0
@@ -88,7 +89,7 @@ class Search:
         if (self.trials is None) == (self.steps is None):
             raise ValueError("give trials or steps, and not both")
         if self.steps is not None and self.nr_trials < 1:
-            least = self.steps_of(1, 1 + _FINALISTS)
+            least = self.steps_of(1, 1 + FINALISTS)
             raise ValueError(f"{self.steps} steps are too few for a trial: give {least} or more")
 
     @property
@@ -96,7 +97,7 @@ class Search:
         """How many settings are tried."""
         if self.steps is None:
             return self.trials or 0
-        return (self.steps - self.steps_of(0, 1 + _FINALISTS)) // self.steps_of(1, 0)
+        return (self.steps - self.steps_of(0, 1 + FINALISTS)) // self.steps_of(1, 0)
 
     def steps_of(self, nr_trials: int, nr_finalists: int) -> int:
         """How many control intervals so many trials and finalists simulate."""
@@ -177,7 +178,7 @@ class Search:
     def _finalists(self, tried: Sequence[Tried]) -> list[Tried]:
         if self.objective is None:
             return _front(tried, self.budget)
-        return sorted(tried, key=lambda one: -one.value)[:_FINALISTS]
+        return sorted(tried, key=lambda one: -one.value)[:FINALISTS]
 
     def _rank(self, one: Tried) -> tuple[float, float, float]:
         """By what settings are chosen: within the budget first; off is, where nothing else is."""
@@ -193,6 +194,6 @@ def _front(tried: Sequence[Tried], budget: float) -> list[Tried]:
     for one in sorted(tried, key=lambda s: (s.slowdown, -s.saving)):
         if one.slowdown <= budget and (not front or one.saving > front[-1].saving):
             front.append(one)
-    if len(front) <= _FINALISTS:
+    if len(front) <= FINALISTS:
         return front
-    return [front[i] for i in np.linspace(0, len(front) - 1, _FINALISTS).round().astype(int)]
+    return [front[i] for i in np.linspace(0, len(front) - 1, FINALISTS).round().astype(int)]

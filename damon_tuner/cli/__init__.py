@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from damon_tuner import __version__
-from damon_tuner.cli import attributes, daemon, host, learn, loads, measure, search
+from damon_tuner.cli import attributes, bench, daemon, host, learn, loads, measure, search
 from damon_tuner.cli.options import PRETRAINED
 from damon_tuner.errors import TunerError
 
@@ -54,6 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     # in the order in which help lists them
-    for family in (learn, search, host, attributes, daemon, measure, loads):
+    for family in (learn, search, bench, host, attributes, daemon, measure, loads):
         family.add_commands(commands)
     return parser

@@ -21,6 +21,7 @@ from damon_tuner.policies.schema import DEFAULT_GROUPS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from damon_tuner.benchmarks.score import Results
     from damon_tuner.benchmarks.sets import WorkloadSets
     from damon_tuner.envs.workload_file import Workload
     from damon_tuner.training.hyperparams_file import Hyperparams
@@ -116,23 +117,27 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
 
 def _tune(args: argparse.Namespace) -> None:
     from damon_tuner.benchmarks.report import write_report
-    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.score import print_table
     from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING
 
     sets = _sets(args)
     trained = _train_on(args, sets[TRAINING])
-    comparison = run_score(
-        trained.policy,
-        budget=args.budget,
-        seeds=args.seeds,
-        sets=sets,
-        nr_threads=args.threads,
-    )
-    print_table(comparison)
+    results = _compared(args, sets, trained.path)
+    print_table(results)
     report = args.out / "report.html"
     shown = sets.get(HELD_OUT, sets[TRAINING])[0]
-    write_report(report, comparison, trained.curve, trained.policy, shown)
+    write_report(report, results, trained.policy, shown, trained.curve)
     print(f"\npolicy {trained.path}\nreport {report}")
+
+
+def _compared(args: argparse.Namespace, sets: WorkloadSets, policy: Path) -> Results:
+    from damon_tuner.benchmarks.bench.entry import LEARNED, policy_entries, rule_entries
+    from damon_tuner.benchmarks.bench.plan import Plan
+    from damon_tuner.benchmarks.bench.run import compare
+    from damon_tuner.policies.rules import STATIC_POLICIES
+
+    entries = (*rule_entries(STATIC_POLICIES), *policy_entries(f"{LEARNED}={policy}"))
+    return compare(Plan(sets, entries, (args.budget,), args.seeds), workers=args.threads)
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -190,28 +195,19 @@ def _on_profile(sets: WorkloadSets, name: str | None) -> WorkloadSets:
 
 
 def _evaluate(args: argparse.Namespace) -> None:
-    from dataclasses import asdict
-
-    from damon_tuner.benchmarks.score import print_table, run_score
+    from damon_tuner.benchmarks.score import print_table
     from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING, evaluation_sets
     from damon_tuner.envs.workload_file import load_workloads
-    from damon_tuner.policies.policy_file import load_policy
 
     sets: WorkloadSets = evaluation_sets([TRAINING, HELD_OUT])
     if args.workload:
         sets = {"workload_files": load_workloads(args.workload)}
-    comparison = run_score(
-        load_policy(args.policy or PRETRAINED),
-        budget=args.budget,
-        seeds=args.seeds,
-        sets=_on_profile(sets, args.profile),
-        nr_threads=args.threads,
-    )
+    results = _compared(args, _on_profile(sets, args.profile), args.policy or PRETRAINED)
     if args.json:
-        for result in comparison.results:
-            print(json.dumps(asdict(result)))
+        for row in results.rows:
+            print(json.dumps(row))
     else:
-        print_table(comparison)
+        print_table(results)
 
 
 def _export(args: argparse.Namespace) -> None:

@@ -87,7 +87,8 @@ def _add_figures(commands: Commands) -> None:
         "--reuse",
         type=Path,
         metavar="DIR",
-        help="kernel: print what an earlier kernel-demo wrote to DIR instead of booting again",
+        help="kernel: print what an earlier kernel-demo wrote to DIR instead of booting again; "
+        "score: what bench wrote there",
     )
     add_comparison_options(parser)
     parser.set_defaults(run=_figures)

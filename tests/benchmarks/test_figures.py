@@ -3,47 +3,21 @@
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from damon_tuner.benchmarks.field import PUBLISHED, field_figures
 from damon_tuner.benchmarks.figure import Figure, repeated
 from damon_tuner.benchmarks.outside import outside_figures
-from damon_tuner.benchmarks.report import write_report
-from damon_tuner.benchmarks.score import (
-    Comparison,
-    print_table,
-    score_figures,
-    summarise,
-)
 from damon_tuner.benchmarks.sets import HELD_OUT, TRAINING
 from damon_tuner.benchmarks.speed import env_figures, sim_figures
 from damon_tuner.benchmarks.speed_train import train_figures
 from damon_tuner.cli import PRETRAINED
 from damon_tuner.envs import EpisodeConfig
-from damon_tuner.envs.workload_file import bundled_workload
 from damon_tuner.policies.envelope import Envelope, everything
 from damon_tuner.policies.policy_file import load_policy
-from damon_tuner.training.evaluate import Result
 
 from ..policies.helpers import random_policy
-
-
-def _result(policy: str, workload: str, seed: int, saving: float) -> Result:
-    return Result(policy, workload, seed, 0.02, saving, saving, 0.01, 0.0)
-
-
-def _results(*workloads: str) -> list[Result]:
-    return [
-        _result(policy, workload, seed, saving + 0.01 * seed)
-        for policy, saving in (("none", 0.0), ("learned", 0.3))
-        for workload in workloads
-        for seed in range(10)
-    ]
-
-
-COMPARISON = Comparison(0.02, {TRAINING: _results("kv", "phases"), HELD_OUT: _results("diurnal")})
 
 
 def test_a_figure_is_one_line_of_json() -> None:
@@ -58,45 +32,6 @@ def test_a_figure_is_one_line_of_json() -> None:
         "hosts": 4,
     }
     assert json.loads(Figure("x", math.nan, "share").line())["value"] is None
-
-
-def test_the_interval_holds_the_mean_and_narrows_with_the_spread() -> None:
-    wide = summarise([_result("p", "kv", s, s / 10) for s in range(10)], "saving")
-    narrow = summarise([_result("p", "kv", s, 0.45 + s / 1000) for s in range(10)], "saving")
-    assert wide.low < wide.value < wide.high
-    assert narrow.high - narrow.low < (wide.high - wide.low) / 10
-
-
-def test_workloads_weigh_the_same_however_many_seeds_they_have() -> None:
-    rows = [_result("p", "kv", s, 0.0) for s in range(90)]
-    rows += [_result("p", "idle", s, 1.0) for s in range(10)]
-    assert summarise(rows, "saving").value == pytest.approx(0.5)
-
-
-def test_scores_come_by_set_policy_and_metric() -> None:
-    figures = {(f.name, f.more["set"]): f for f in score_figures(COMPARISON)}
-    assert len(figures) == 2 * 2 * 4
-    saving = figures["score.learned.saving", HELD_OUT]
-    assert saving.value == pytest.approx(0.345)
-    assert saving.more["seeds"] == 10
-    assert saving.more["workloads"] == 1
-
-
-def test_the_table_has_a_row_a_policy_and_set() -> None:
-    lines: list[str] = []
-    print_table(COMPARISON, lines.append)
-    assert sum(line.startswith("learned") for line in lines) == 2
-    assert any("34.5%" in line for line in lines)
-
-
-def test_the_report_stands_alone(tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    shown = bundled_workload("diurnal")
-    write_report(path, COMPARISON, [(100, 0.1), (200, 0.2)], random_policy(), shown)
-    page = path.read_text()
-    assert page.count("<svg") == 4
-    assert "by a test" in page
-    assert "src=" not in page
 
 
 # A tenth of what is aimed at: what is lost by a mistake is more, what a busy machine takes less.

@@ -158,7 +158,7 @@ def test_evaluate_prints_every_episode_as_json(
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == (len(STATIC_POLICIES) + 1) * 2
     assert {row["budget"] for row in rows} == {0.05}
-    assert {row["policy"] for row in rows} >= {"none", "learned"}
+    assert {row["contender"] for row in rows} >= {"none", "learned"}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from damon_tuner.benchmarks.bench.entry import policy_entries
+from damon_tuner.benchmarks.bench.plan import Plan
+from damon_tuner.benchmarks.bench.run import compare
 from damon_tuner.benchmarks.report import write_report
-from damon_tuner.benchmarks.score import run_score
 from damon_tuner.envs import EpisodeConfig
 from damon_tuner.envs.workload_file import (
     TRAINING_FAMILIES,
@@ -131,12 +133,11 @@ def test_a_policy_of_other_knobs_is_trained_saved_and_compared(tmp_path: Path) -
     assert set(loaded.schema.groups) == set(groups)
     export_run(tmp_path / "run", tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == saved.path.read_bytes()
-    config = EpisodeConfig(episode_s=60.0)
-    compared = run_score(loaded, budget=0.02, seeds=1, sets={"mine": workloads}, config=config)
-    learned = [result for result in compared.results if result.policy == "learned"]
-    assert np.isfinite([learned[0].saving, learned[0].slowdown]).all()
+    learned = policy_entries(f"learned={saved.path}")
+    compared = compare(Plan({"mine": workloads}, learned, (0.02,), seeds=1, episode_s=60.0))
+    assert np.isfinite([compared.rows[0]["saving"], compared.rows[0]["slowdown"]]).all()
     page = tmp_path / "report.html"
-    write_report(page, compared, saved.curve, loaded, workloads[0])
+    write_report(page, compared, loaded, workloads[0], saved.curve)
     assert "huge_min_samples_share" in page.read_text()
 
 
