@@ -118,13 +118,17 @@ def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]
     from damon_tuner.benchmarks.loads import DEFAULT_OUT as LOADS_OUT
     from damon_tuner.benchmarks.loads.run import read_loads, run_loads
     from damon_tuner.benchmarks.loads.summary import load_figures
+    from damon_tuner.benchmarks.ranks import DEFAULT_OUT as RANKS_OUT
+    from damon_tuner.benchmarks.ranks import DEFAULT_SECONDS as RANKS_SECONDS
+    from damon_tuner.benchmarks.ranks.run import read_ranks, run_ranks
     from damon_tuner.policies.decision import CONTROL_INTERVAL_S
 
     if reuse is not None:
         # the guests' results, where there are any, lie beside the demo's
         measured = kernel.read_figures(reuse.parent / kernel.DEFAULT_OUT.name)
         of_loads = load_figures(read_loads(reuse.parent / LOADS_OUT.name))
-        return [*kernel_figures(read_demo(reuse)), *measured, *of_loads]
+        of_ranks = read_ranks(reuse.parent / RANKS_OUT.name, policy)
+        return [*kernel_figures(read_demo(reuse)), *measured, *of_loads, *of_ranks]
 
     def write(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
@@ -133,4 +137,7 @@ def _kernel(policy: Path, budget: float, reuse: Path | None) -> Sequence[Figure]
     demo = run_demo(DEFAULT_OUT, policy, budget, DEFAULT_SECONDS, CONTROL_INTERVAL_S, write)
     run_loads(LOADS_OUT, policy, budget, write=write)
     of_loads = load_figures(read_loads(LOADS_OUT))
-    return [*kernel_figures(demo), *kernel.read_figures(kernel.DEFAULT_OUT), *of_loads]
+    run_ranks(RANKS_OUT, policy, budget, RANKS_SECONDS, write=write)
+    of_ranks = read_ranks(RANKS_OUT, policy)
+    measured = kernel.read_figures(kernel.DEFAULT_OUT)
+    return [*kernel_figures(demo), *measured, *of_loads, *of_ranks]
