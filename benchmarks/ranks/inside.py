@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from damon_tuner.benchmarks.kernel.played import Played, between, playing
@@ -89,7 +90,7 @@ def _phase(
         "last": asdict(last),
     }
     print(
-        f"{name} {policy}: {last.resident_bytes >> 20} MiB resident, "
+        f"{name} {policy}: {fmean(told['resident_bytes']) / 2**20:.1f} MiB resident, "
         f"{told['major_faults']:.0f} major faults, {told['cpu_s']:.1f} s of CPU",
         flush=True,
     )
