@@ -47,7 +47,7 @@ test-kernels: $(DEV_READY) ## the tests in the real kernel, on every series that
 	$(BIN)/python -m damon_tuner.kernel_iface.guest.matrix
 
 figures: $(TRAIN_READY) ## print every figure, one JSON object a line
-	@for group in sim score knobs field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
+	@for group in sim train ablations score knobs field fidelity attributes forecast calibrate faults kernel daemon; do $(BIN)/python -m damon_tuner figures $$group || exit 1; done
 
 knobs: $(TRAIN_READY) ## what each group of knobs is worth in the simulator, and its picture: about half an hour
 	mkdir -p out
