@@ -12,7 +12,7 @@ from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Context
 from damon_tuner.kernel_iface.sysfs import SysfsHost
 from damon_tuner.kernel_iface.sysfs.lease import lease_for
-from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
+from damon_tuner.kernel_iface.sysfs.swap_in import measure_disk_in_us, measure_swap_in_us
 from damon_tuner.policies.decision import MONITORING, LearnedPolicy, Policy
 from damon_tuner.policies.rules import RULES
 
@@ -43,6 +43,8 @@ def manage_process(
     host = SysfsHost(
         context,
         swap_in_us=swap_in_us or measure_swap_in_us(),
+        # who says what a fault costs says it of all
+        disk_in_us=0.0 if swap_in_us else measure_disk_in_us(),
         state_dir=state_dir,
         lease_s=lease_for(interval_s),
         groups=_groups(policy, static),

@@ -22,7 +22,7 @@ from damon_tuner.daemon.supervisor import Supervisor
 from damon_tuner.errors import NotRestoredError, TunerError
 from damon_tuner.kernel_iface.sysfs.kernel import Kernel
 from damon_tuner.kernel_iface.sysfs.session import Session
-from damon_tuner.kernel_iface.sysfs.swap_in import measure_swap_in_us
+from damon_tuner.kernel_iface.sysfs.swap_in import measure_disk_in_us, measure_swap_in_us
 
 PRETRAINED = Path(__file__).parent.parent / "policies" / "pretrained" / "reclaim.safetensors"
 
@@ -66,11 +66,14 @@ class Service:
         config = load_config(config_path)
         self._policy = self._first_policy(config)
         self._measured_us = config.swap_in_us or self._measured_swap_in_us()
+        # who says what a fault costs says it of all
+        self._disk_in_us = 0.0 if config.swap_in_us else measure_disk_in_us()
         self._supervisor = Supervisor(
             config,
             self._policy,
             make_session=self._new_session,
             swap_in_us=self._measured_us,
+            disk_in_us=self._disk_in_us,
             warn=self._warn,
         )
         self._publisher = Publisher(config, write=self._write, warn=self._warn)
@@ -169,7 +172,8 @@ class Service:
             policy = self._next_policy(config)
             self._check_unchanged(config)
             swap_in_us = config.swap_in_us or self._measured_us
-            self._supervisor.reconfigure(config, policy, swap_in_us)
+            disk_in_us = 0.0 if config.swap_in_us else self._disk_in_us
+            self._supervisor.reconfigure(config, policy, swap_in_us, disk_in_us)
         except TunerError as error:
             self._warn(
                 f"not reloaded, all goes on as before: {'; '.join(str(error).splitlines())}"

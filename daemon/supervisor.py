@@ -39,7 +39,8 @@ class Supervisor:
     """Manages the tenants of ``config`` by ``policy``.
 
     ``make_session`` makes what is to be taken of the host; ``swap_in_us`` is what a major fault
-    costs; ``warn`` is told each thing that people should know, once.
+    costs, ``disk_in_us`` what one costs that reads a disk (0: as much); ``warn`` is told each
+    thing that people should know, once.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class Supervisor:
         *,
         make_session: Callable[[int], Session],
         swap_in_us: float,
+        disk_in_us: float,
         warn: Callable[[str], None],
     ) -> None:
         self._held = Held(make_session, config.max_tenants)
-        self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
+        self._config, self._policy = config, policy
+        self._swap_in_us, self._disk_in_us = swap_in_us, disk_in_us
         self._hands: Hands = OwnHands()
         self._make_room()
         self._warn = warn
@@ -161,7 +164,9 @@ class Supervisor:
         self._pause_s = FIRST_PAUSE_S
         self._troubles.clear()
 
-    def reconfigure(self, config: Config, policy: Trusted, swap_in_us: float) -> None:
+    def reconfigure(
+        self, config: Config, policy: Trusted, swap_in_us: float, disk_in_us: float
+    ) -> None:
         """Go on by another configuration; tenants that stay keep what is known of them.
 
         Raises:
@@ -173,7 +178,8 @@ class Supervisor:
         if before != (config.max_tenants, config.khugepaged, policy.schema):
             self._give_back()
             self._held.resize(config.max_tenants)
-        self._config, self._policy, self._swap_in_us = config, policy, swap_in_us
+        self._config, self._policy = config, policy
+        self._swap_in_us, self._disk_in_us = swap_in_us, disk_in_us
         self._make_room()
         self._finder = Finder(self._tree, config.tenants, config.protected_cgroups)
         self.watch.limits = config.breaker
@@ -297,6 +303,7 @@ class Supervisor:
             session,
             Context(targets=tuple(map(Target, found.pids)), attrs=MONITORING),
             swap_in_us=self._swap_in_us,
+            disk_in_us=self._disk_in_us,
             lease_s=self._lease_s,
         )
         try:
@@ -331,7 +338,9 @@ class Supervisor:
     def _reconfigure_one(self, name: str, tenant: ManagedTenant, config: TenantConfig) -> None:
         fallback = STATIC_POLICIES[self._config.fallback]
         tenant.chooser.reconfigure(self._policy, fallback, config.budget, _limits(config))
-        tenant.host.reconfigure(swap_in_us=self._swap_in_us, lease_s=self._lease_s)
+        tenant.host.reconfigure(
+            swap_in_us=self._swap_in_us, disk_in_us=self._disk_in_us, lease_s=self._lease_s
+        )
         try:
             tenant.reconfigure(replace(tenant.found, config=config), self._config.mode)
         except TakenOverError as error:

@@ -25,8 +25,9 @@ class SysfsHost:
     """The kernel under this process as a Host, for one process or for physical memory.
 
     It is a session with one tenant. ``root``, ``busy_timeout_s``, ``record``, ``kernel``,
-    ``state_dir`` and ``regions_by`` are as in :class:`Session`, ``swap_in_us`` and ``lease_s``
-    as in :class:`SessionHost`. ``groups`` are the knobs that ``carry_out`` is to set.
+    ``state_dir`` and ``regions_by`` are as in :class:`Session`, ``swap_in_us``, ``disk_in_us``
+    and ``lease_s`` as in :class:`SessionHost`. ``groups`` are the knobs that
+    ``carry_out`` is to set.
 
     As a context manager it stops on leaving.
     """
@@ -37,6 +38,7 @@ class SysfsHost:
         *,
         root: Path = Path("/"),
         swap_in_us: float = 60.0,
+        disk_in_us: float = 0.0,
         busy_timeout_s: float = 10.0,
         record: Callable[[Access], None] | None = None,
         kernel: Kernel | None = None,
@@ -58,7 +60,11 @@ class SysfsHost:
             regions_by=regions_by,
         )
         self._tenant = SessionHost(
-            self._session, _of_one_target(context), swap_in_us=swap_in_us, lease_s=lease_s
+            self._session,
+            _of_one_target(context),
+            swap_in_us=swap_in_us,
+            disk_in_us=disk_in_us,
+            lease_s=lease_s,
         )
 
     def start(self, schemes: Sequence[Scheme]) -> None:

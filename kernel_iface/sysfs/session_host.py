@@ -18,6 +18,7 @@ from damon_tuner.kernel_iface.host import (
     Target,
 )
 from damon_tuner.kernel_iface.sysfs.lease import LEASE_FILE, Lease
+from damon_tuner.kernel_iface.sysfs.observe.costs import CostObserver
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
 from damon_tuner.kernel_iface.sysfs.observe.physical import system_ram
 from damon_tuner.kernel_iface.sysfs.observe.pressure import pressure_some_us
@@ -33,7 +34,8 @@ from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessGroup, Tena
 class SessionHost:
     """The processes of ``context``, or physical memory, managed by one kdamond of ``session``.
 
-    ``swap_in_us`` is what one major fault costs. With ``paddr`` and no ranges, every range of
+    ``swap_in_us`` is what one major fault costs, ``disk_in_us`` what one costs that reads a disk, or 0
+    where it is not known. With ``paddr`` and no ranges, every range of
     system RAM that exists at ``start`` is monitored. With ``lease_s`` schemes stop by themselves
     that long after the last ``apply`` or ``snapshot``, as :class:`Lease` tells; before Linux 7.0
     they go on. Of several processes, those that exit are monitored no more.
@@ -45,14 +47,16 @@ class SessionHost:
         context: Context,
         *,
         swap_in_us: float = 60.0,
+        disk_in_us: float = 0.0,
         lease_s: float | None = None,
     ) -> None:
         if not context.targets and context.operations is not Operations.PADDR:
             raise ValueError("a tenant has processes: give one, or several, or paddr")
         self._session = session
         self._context = context
-        self._swap_in_us = swap_in_us
+        self._swap_in_us, self._disk_in_us = swap_in_us, disk_in_us
         self._tree, self._kernel = session.tree, session.kernel
+        self._costs = CostObserver(self._tree)
         self._source: RegionSource = FileRegions()
         self._slot: int | None = None
         self._tenant: Tenant = HostTenant(self._tree)
@@ -128,6 +132,7 @@ class SessionHost:
             self._renew(stats)
             memory = host_memory(self._tree)
             usage = self._tenant.usage(memory)
+            costs = self._costs.look(damon.pid(slot))
             return Snapshot(
                 time_us=self._kernel.now_us(),
                 intervals=intervals,
@@ -144,6 +149,10 @@ class SessionHost:
                 cpu_time_us=usage.cpu_time_us,
                 psi_some_us=pressure_some_us(self._tree),
                 swap_in_us=self._swap_in_us,
+                disk_in_us=self._disk_in_us,
+                disk_swapped_share=costs.disk_swapped_share,
+                swap_ins=costs.swap_ins,
+                competing_us=costs.competing_us,
             )
 
     def apply(self, schemes: Sequence[Scheme], *, is_urgent: bool = False) -> None:
@@ -174,9 +183,9 @@ class SessionHost:
         with self._tree.sensible():
             self._tenant.change(pids)
 
-    def reconfigure(self, *, swap_in_us: float, lease_s: float) -> None:
-        """Go on with another cost of a major fault, and leases of another length."""
-        self._swap_in_us = swap_in_us
+    def reconfigure(self, *, swap_in_us: float, disk_in_us: float, lease_s: float) -> None:
+        """Go on with other costs of a major fault, and leases of another length."""
+        self._swap_in_us, self._disk_in_us = swap_in_us, disk_in_us
         if self._lease is not None:
             self._lease.last(lease_s)
 

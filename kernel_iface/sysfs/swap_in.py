@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import resource
+import sys
 import time
 from collections.abc import Iterable, Iterator
 
@@ -42,6 +43,22 @@ def measure_swap_in_us() -> float:
     if len(faults_us) < _LEAST_FAULTS:
         return _read_us(places[0])
     return max(_median(faults_us) - resident_us, 0.1)
+
+
+def measure_disk_in_us() -> float:
+    """Median microseconds of reading a page from a disk, or 0 where that is swap's own cost.
+
+    It is the disk that is swapped to beside zram, else the one that programs come from. 0 as well
+    where no disk can be read past the page cache: nothing fails by it.
+    """
+    devices = swap_devices(Tree(LocalKernel()))
+    if devices and not devices[0].is_zram:
+        return 0.0
+    disks = [device.path for device in devices if not device.is_zram]
+    try:
+        return _read_us([*disks, sys.executable][0])
+    except (TunerError, ValueError):
+        return 0.0
 
 
 def _faults_us() -> tuple[list[float], float]:

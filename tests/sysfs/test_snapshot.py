@@ -152,3 +152,39 @@ def test_time_passes_while_the_process_is_watched(kernel, host):
 def test_observing_before_start_is_a_mistake(make_host):
     with pytest.raises(RuntimeError, match="call start first"):
         make_host().snapshot()
+
+
+def test_where_faults_read_from(kernel, make_host):
+    host = make_host(swap_in_us=5.0, disk_in_us=90.0)
+    host.start([STAT])
+    kernel.files["proc/swaps"] = (
+        "Filename Type Size Used Priority\n"
+        "/dev/zram0 partition 1000 300 100\n"
+        "/dev/vda2 partition 1000 100 1\n"
+    )
+    kernel.files["proc/vmstat"] += "pswpin 4711\n"
+    snapshot = host.snapshot()
+    assert (snapshot.swap_in_us, snapshot.disk_in_us) == (5.0, 90.0)
+    assert snapshot.disk_swapped_share == 0.25
+    assert snapshot.swap_ins == 4711
+
+
+def test_what_damon_takes_of_busy_cpus(kernel, host):
+    """A quarter of the CPUs' time is busy: of 80 ticks, 20 were somebody else's."""
+    pid = int(kernel.files["sys/kernel/mm/damon/admin/kdamonds/0/pid"])
+
+    def after(thread_ticks: int, busy_ticks: int, idle_ticks: int) -> int:
+        times = f"S 2 {'0 ' * 9}{thread_ticks} {'0 ' * 37}"
+        kernel.files[f"proc/{pid}/stat"] = f"{pid} (kdamond.0) {times}"
+        kernel.files["proc/stat"] = f"cpu {busy_ticks} 0 0 {idle_ticks} 0 0 0 0 0 0\n"
+        return host.snapshot().competing_us
+
+    assert after(100, 1000, 1000) == 0
+    assert after(180, 1100, 1300) == 20 * TICK_US
+    # no time has passed, and counters that went back, are nothing
+    assert after(180, 1100, 1300) == after(170, 1100, 1300) == 20 * TICK_US
+    del kernel.files[f"proc/{pid}/stat"]
+    assert host.snapshot().competing_us == 20 * TICK_US
+    # a thread that was not seen before may have worked for long
+    assert after(900, 1200, 1600) == 20 * TICK_US
+    assert after(940, 1300, 1700) == 40 * TICK_US

@@ -72,6 +72,12 @@ def counters(tree: Tree) -> Counters:
     return counted(Counters, Table(_VMSTAT, {**table.words, "allocstall": str(sum(stalls))}))
 
 
+def swap_ins(tree: Tree) -> int:
+    """Return the pages that came back from swap since boot; 0 where the kernel has no swap."""
+    table = Table.read(tree, _VMSTAT) or Table(_VMSTAT, {})
+    return table.needed("pswpin") if "pswpin" in table.words else 0
+
+
 def major_faults(tree: Tree) -> int:
     """Return the major faults of all processes since boot."""
     return (Table.read(tree, _VMSTAT) or Table(_VMSTAT, {})).needed("pgmajfault")
