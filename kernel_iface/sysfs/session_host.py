@@ -34,9 +34,9 @@ from damon_tuner.kernel_iface.sysfs.tenant import HostTenant, ProcessGroup, Tena
 class SessionHost:
     """The processes of ``context``, or physical memory, managed by one kdamond of ``session``.
 
-    ``swap_in_us`` is what one major fault costs, ``disk_in_us`` what one costs that reads a disk, or
-    0 where it is not known. With ``paddr`` and no ranges, every range of system RAM that exists at
-    ``start`` is monitored. With ``lease_s`` schemes stop by themselves that long after the last
+    ``swap_in_us`` is what one major fault costs, ``disk_in_us`` what one costs that reads a disk,
+    or 0 where it is not known. With ``paddr`` and no ranges, every range of system RAM that exists
+    at ``start`` is monitored. With ``lease_s`` schemes stop by themselves that long after the last
     ``apply`` or ``snapshot``, as :class:`Lease` tells; before Linux 7.0 they go on. Of several
     processes, those that exit are monitored no more.
     """
