@@ -15,9 +15,10 @@ from damon_tuner.benchmarks.bounds import episode_bounds
 from damon_tuner.benchmarks.sets import SETS_VERSION, family_of, workload_digest
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.workload_file import Workload
+from damon_tuner.policies.rules import RULES
 from damon_tuner.training.evaluate import evaluate
 from damon_tuner.training.parameter_search import FINALISTS, Sampler
-from damon_tuner.training.search import search_fixed
+from damon_tuner.training.search import search_fixed, search_rule
 
 Row = dict[str, Any]
 
@@ -126,7 +127,10 @@ class BoundsCell:
 
 @dataclass(frozen=True, slots=True)
 class SearchCell:
-    """The best fixed setting for some workloads, found within ``steps`` simulated intervals."""
+    """The best fixed setting for some workloads, found within ``steps`` simulated intervals.
+
+    Of the knobs of ``groups``, or where ``rule`` is one of the registry, of its settings.
+    """
 
     workloads: tuple[Workload, ...]
     groups: tuple[str, ...]
@@ -134,6 +138,7 @@ class SearchCell:
     sampler: Sampler
     steps: int
     episode_s: float
+    rule: str = ""
     kind = SEARCHES
 
     @property
@@ -146,6 +151,7 @@ class SearchCell:
             "sampler": self.sampler,
             "steps": self.steps,
             "episode_s": self.episode_s,
+            "rule": self.rule,
         }
 
     def measure(self) -> list[Row]:
@@ -157,26 +163,35 @@ class SearchCell:
         objective = score_objective(
             self.workloads, [*seeds, *final_seeds], self.groups, self.budget, config
         )
-        found = search_fixed(
-            config,
-            self.workloads,
-            budget=self.budget,
-            trials=effort.trials,
-            sampler=self.sampler,
-            objective=objective,
-            seeds=seeds,
-            final_seeds=final_seeds,
-        )
-        action = list(found.action or ())
+        common: dict[str, Any] = {
+            "budget": self.budget,
+            "trials": effort.trials,
+            "sampler": self.sampler,
+            "objective": objective,
+            "seeds": seeds,
+            "final_seeds": final_seeds,
+        }
+        action, simulated = self._search(config, common)
         return [
             {
                 **self.about,
                 "trials": effort.trials,
-                "simulated_steps": found.steps,
+                "simulated_steps": simulated,
                 "action": action,
                 **_versions(),
             }
         ]
+
+    def _search(self, config: EpisodeConfig, common: Mapping[str, Any]) -> tuple[list[float], int]:
+        """The setting that was found, [] for off, and the intervals that it took."""
+        if not self.rule:
+            fixed = search_fixed(config, self.workloads, **common)
+            return list(fixed.action or ()), fixed.steps
+        rule = RULES[self.rule]
+        found = search_rule(rule, config, self.workloads, **common)
+        if found.rule is None:
+            return [], found.steps
+        return [float(getattr(found.rule, name)) for name in rule.space], found.steps
 
 
 Cell = EpisodesCell | BoundsCell | SearchCell

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from damon_tuner.errors import TunerError
 from damon_tuner.near import nearest
 from damon_tuner.policies.policy_file import parse_policy, read_policy
-from damon_tuner.policies.rules import RULES
+from damon_tuner.policies.rules import RULES, Rule
 from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.training.evaluate import Contender, FixedAction
 
@@ -28,7 +28,8 @@ class Entry:
     """A contender that can be sent to a worker, and made again from its row.
 
     ``policy`` is a policy file's content; several entries of one name are training seeds of it.
-    ``action`` is what was searched, () where nothing within the budget was better than nobody.
+    ``action`` is what was searched, () where nothing within the budget was better than nobody: an
+    action, or where ``rule`` is one of the registry, the settings of its ``space`` in order.
     ``groups`` are the knob groups of what it does.
     """
 
@@ -38,6 +39,7 @@ class Entry:
     training_seed: int = 0
     policy: bytes = field(default=b"", repr=False)
     action: tuple[float, ...] = ()
+    rule: str = ""
 
     @property
     def policy_sha256(self) -> str:
@@ -54,6 +56,7 @@ class Entry:
             "training_seed": self.training_seed,
             "policy_sha256": self.policy_sha256,
             "action": list(self.action),
+            "rule": self.rule,
         }
 
     def contender(self) -> Contender:
@@ -69,7 +72,19 @@ class Entry:
             if self.name not in RULES:
                 raise TunerError(f"no rule is called {self.name}: the results are of other code")
             return RULES[self.name]
-        return FixedAction(self.action) if self.action else RULES[_NOBODY]
+        if not self.action:
+            return RULES[_NOBODY]
+        if self.rule:
+            return with_settings(RULES[self.rule], self.action)
+        return FixedAction(self.action)
+
+
+def with_settings(rule: Rule, settings: Iterable[float]) -> Rule:
+    """Return the rule with other settings of its ``space``, in its order."""
+    # every rule is a dataclass
+    changed: Any = rule
+    made: Rule = replace(changed, **dict(zip(rule.space, settings, strict=True)))
+    return made
 
 
 def rule_entries(names: Iterable[str] = tuple(RULES)) -> tuple[Entry, ...]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from damon_tuner.benchmarks.bench.cells import BoundsCell, EpisodesCell, SearchCell
-from damon_tuner.benchmarks.bench.entry import ORACLE, SEARCHED, Entry, all_groups
+from damon_tuner.benchmarks.bench.entry import ORACLE, RULE, SEARCHED, Entry, all_groups
 from damon_tuner.benchmarks.sets import HELD_OUT, WorkloadSets
 from damon_tuner.envs.batch import EpisodeConfig
 from damon_tuner.envs.workload_file import Workload, training_workloads
+from damon_tuner.policies.rules import RULES
 from damon_tuner.training.parameter_search import Sampler
 
 _SAMPLERS: tuple[Sampler, ...] = ("tpe", "random")
@@ -28,7 +29,8 @@ class Search:
     def entry(self, action: Sequence[float]) -> Entry:
         """What competes with the setting that was found."""
         kind = SEARCHED if self.of is None else ORACLE
-        return Entry(self.name, kind, self.cell.groups, action=tuple(action))
+        rule = self.cell.rule
+        return Entry(self.name, kind, self.cell.groups, action=tuple(action), rule=rule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class Plan:
 
     Searches take ``search_steps`` simulated control intervals each, and set ``search_groups``;
     with 0 steps there are none. Each sampler searches a setting for the workloads that are trained
-    on, and one for each held-out workload: an oracle.
+    on, and one for each held-out workload: an oracle. What the rules among the entries can be set
+    to is searched as well, once for rules of one kind.
     """
 
     sets: WorkloadSets
@@ -80,6 +83,35 @@ class Plan:
         if not self.search_steps:
             return []
         held_out = self.sets.get(HELD_OUT, ())
+        return [
+            *self._searches_of_rules(),
+            *self._searches_of_knobs(held_out),
+        ]
+
+    def _searches_of_rules(self) -> list[Search]:
+        kinds: dict[type, Entry] = {}
+        for entry in self.entries:
+            if entry.kind == RULE and RULES[entry.name].space:
+                kinds.setdefault(type(RULES[entry.name]), entry)
+        return [
+            Search(
+                f"searched_{entry.name}",
+                SearchCell(
+                    training_workloads(),
+                    entry.groups,
+                    budget,
+                    _SAMPLERS[0],
+                    self.search_steps,
+                    self.episode_s,
+                    entry.name,
+                ),
+                None,
+            )
+            for entry in kinds.values()
+            for budget in self.budgets
+        ]
+
+    def _searches_of_knobs(self, held_out: Sequence[Workload]) -> list[Search]:
         return [
             Search(
                 f"searched_{sampler}" + ("" if of is None else "_per_workload"),

@@ -28,6 +28,7 @@ def replay(store: Store, row_id: str, sets: WorkloadSets) -> tuple[Row, Row]:
         row["training_seed"],
         store.policy(sha256) if sha256 else b"",
         tuple(row["action"]),
+        row["rule"],
     )
     workload = _workload(row, sets)
     cell = EpisodesCell(

@@ -44,6 +44,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
             "training_seed": _COUNT,
             "policy_sha256": _TEXT,
             "action": pa.list_(_NUMBER),
+            "rule": _TEXT,
             "seed": _COUNT,
             "budget": _NUMBER,
             "episode_s": _NUMBER,
@@ -76,6 +77,7 @@ _SCHEMAS: Mapping[str, pa.Schema] = {
             "simulated_steps": _COUNT,
             "action": pa.list_(_NUMBER),
             "episode_s": _NUMBER,
+            "rule": _TEXT,
             **_VERSIONS,
         }
     ),

@@ -63,6 +63,7 @@ def test_every_contender_meets_every_episode(finished: Store) -> None:
         "pageout_30s",
         "searched_tpe",
         "searched_random",
+        "searched_pageout_30s",
         "searched_tpe_per_workload",
         "searched_random_per_workload",
     }
