@@ -22,12 +22,15 @@ class Costs:
 class CostObserver:
     """Looks at the costs of one kdamond's work again and again.
 
-    Of several tenants of a kdamond each gets the whole: who competes with all competes with each.
+    What its thread takes at the least is monitoring, which goes on whatever is decided: only what
+    is beyond that competes. Of several tenants of a kdamond each gets the whole: who competes with
+    all competes with each.
     """
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._competing_us = 0.0
+        self._least_share = float("inf")
         self._seen: tuple[int, int, HostCpu] | None = None
 
     def look(self, kdamond_pid: int) -> Costs:
@@ -37,7 +40,9 @@ class CostObserver:
             KernelFileError: a file does not hold what it should.
         """
         self._note_cpu(kdamond_pid)
-        return Costs(disk_swapped_share(self._tree), swap_ins(self._tree), int(self._competing_us))
+        return Costs(
+            disk_swapped_share(self._tree), swap_ins(self._tree), round(self._competing_us)
+        )
 
     def _note_cpu(self, pid: int) -> None:
         thread_us, cpu = thread_time_us(self._tree, pid), host_cpu(self._tree)
@@ -49,8 +54,10 @@ class CostObserver:
             busy = cpu.busy_us - before.busy_us
             passed = busy + cpu.idle_us - before.idle_us
             if passed > 0:
-                took_us = max(thread_us - thread_before_us, 0)
-                self._competing_us += took_us * min(max(busy / passed, 0.0), 1.0)
+                share = max(thread_us - thread_before_us, 0) / passed
+                self._least_share = min(self._least_share, share)
+                beyond_us = (share - self._least_share) * passed
+                self._competing_us += beyond_us * min(max(busy / passed, 0.0), 1.0)
         self._seen = pid, thread_us, cpu
 
 
