@@ -16,7 +16,7 @@ from damon_tuner.policies.policy_file import save_policy
 from ..policies.helpers import constant_policy
 
 # page out what was idle for 4.6 s, at up to 5 % of the process a second
-EAGER = constant_policy((-0.67, 0.8))
+EAGER = constant_policy((-0.74, 0.85))
 
 
 @pytest.mark.guest
