@@ -148,6 +148,8 @@ class ShadowAccount:
             compressed_bytes=snapshot.compressed_bytes + int(out * min(share, 1.0)),
             swap_free_bytes=max(snapshot.swap_free_bytes - out, 0),
             major_faults=snapshot.major_faults + int(self._faults),
+            # as many pages as faults, or those faults would be taken for ones of files
+            swap_ins=snapshot.swap_ins + int(self._faults),
             scheme_stats=self._stats,
         )
 

@@ -93,6 +93,7 @@ def test_what_is_accessed_again_comes_back_with_a_fault_a_page():
     seen = account(scheme, *(snapshot(5.0 * k, HALF_IDLE) for k in range(3)), snapshot(15, woken))
     assert seen.swapped_bytes == 24 * MIB
     assert seen.major_faults == 7 + 8 * MIB // 4096
+    assert seen.swap_ins == 8 * MIB // 4096
 
 
 def test_what_was_accessed_between_two_looks_came_back_too():
