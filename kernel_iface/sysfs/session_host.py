@@ -132,7 +132,7 @@ class SessionHost:
             self._renew(stats)
             memory = host_memory(self._tree)
             usage = self._tenant.usage(memory)
-            costs = self._costs.look(damon.pid(slot))
+            costs = self._costs.look(damon.pid(slot), memory)
             return Snapshot(
                 time_us=self._kernel.now_us(),
                 intervals=intervals,

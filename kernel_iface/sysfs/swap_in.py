@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
-from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices
+from damon_tuner.kernel_iface.sysfs.observe.swap import compresses_first, swap_devices
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _MADV_PAGEOUT = 21
@@ -48,16 +48,17 @@ def measure_swap_in_us() -> float:
 def measure_disk_in_us() -> float:
     """Median microseconds of reading a page from a disk, or 0 where that is swap's own cost.
 
-    It is the disk that is swapped to beside zram, else the one that programs come from. 0 as well
-    where no disk can be read past the page cache: nothing fails by it.
+    It is the disk that is swapped to behind zram or zswap, else the one that programs come from.
+    0 as well where it cannot be read past the page cache: nothing fails by it.
     """
-    devices = swap_devices(Tree(LocalKernel()))
-    if devices and not devices[0].is_zram:
-        return 0.0
-    disks = [device.path for device in devices if not device.is_zram]
+    tree = Tree(LocalKernel())
     try:
+        devices = swap_devices(tree)
+        if devices and not compresses_first(tree):
+            return 0.0
+        disks = [device.path for device in devices if not device.is_zram]
         return _read_us([*disks, sys.executable][0])
-    except (TunerError, ValueError):
+    except TunerError:
         return 0.0
 
 

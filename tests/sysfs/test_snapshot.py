@@ -9,6 +9,9 @@ import pytest
 
 from damon_tuner.errors import KernelRejectedError, TargetGoneError
 from damon_tuner.kernel_iface.host import Action, Context, Operations, Region, Scheme, SchemeStats
+from damon_tuner.kernel_iface.sysfs.observe.costs import CostObserver
+from damon_tuner.kernel_iface.sysfs.observe.memory import memory as host_memory
+from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 from .fake_kernel import PID, SCHEMES, Fault, failure
 
@@ -162,7 +165,7 @@ def test_where_faults_read_from(kernel, make_host):
         "/dev/zram0 partition 1000 300 100\n"
         "/dev/vda2 partition 1000 100 1\n"
     )
-    kernel.files["proc/vmstat"] += "pswpin 4711\n"
+    kernel.files["proc/vmstat"] += "pswpin 4000\nzswpin 700\nswpin_zero 11\n"
     snapshot = host.snapshot()
     assert (snapshot.swap_in_us, snapshot.disk_in_us) == (5.0, 90.0)
     assert snapshot.disk_swapped_share == 0.25
@@ -190,3 +193,20 @@ def test_what_damon_takes_of_busy_cpus(kernel, host):
     # a thread that was not seen before may have worked for long
     assert after(900, 1300, 1900) == 20 * TICK_US
     assert after(980, 1400, 2200) == 30 * TICK_US
+
+
+def test_what_another_kdamond_took_is_not_taken_for_this_ones(kernel):
+    times = f"S 2 {'0 ' * 9}%d {'0 ' * 37}"
+    observer, memory = CostObserver(Tree(kernel)), host_memory(Tree(kernel))
+    seen = []
+    for pid, ticks, cpu_ticks in [
+        (70, 100, 1000),
+        (70, 110, 1100),
+        (70, 160, 1200),
+        (71, 900, 1300),
+        (71, 960, 1400),
+    ]:
+        kernel.files[f"proc/{pid}/stat"] = f"{pid} (kdamond.0) {times % ticks}"
+        kernel.files["proc/stat"] = f"cpu {cpu_ticks} 0 0 5 7 0 0 0 0 0\n"
+        seen.append(observer.look(pid, memory).competing_us // TICK_US)
+    assert seen == [0, 0, 40, 40, 90]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from damon_tuner.kernel_iface.sysfs.observe.counters import swap_ins
 from damon_tuner.kernel_iface.sysfs.observe.cpu import HostCpu, host_cpu, thread_time_us
-from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices
+from damon_tuner.kernel_iface.sysfs.observe.memory import Memory
+from damon_tuner.kernel_iface.sysfs.observe.swap import disk_swapped_share
 from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 
@@ -24,7 +25,7 @@ class CostObserver:
 
     What its thread takes at the least is monitoring, which goes on whatever is decided: only what
     is beyond that competes. Of several tenants of a kdamond each gets the whole: who competes with
-    all competes with each.
+    all competes with each. What kdamonds of the nodes take, which tiering has, is not in it.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -33,15 +34,17 @@ class CostObserver:
         self._least_share = float("inf")
         self._seen: tuple[int, int, HostCpu] | None = None
 
-    def look(self, kdamond_pid: int) -> Costs:
-        """Look once more; ``kdamond_pid`` may be another than before.
+    def look(self, kdamond_pid: int, memory: Memory) -> Costs:
+        """Look once more; ``kdamond_pid`` may be another than before, ``memory`` is of now.
 
         Raises:
             KernelFileError: a file does not hold what it should.
         """
         self._note_cpu(kdamond_pid)
         return Costs(
-            disk_swapped_share(self._tree), swap_ins(self._tree), round(self._competing_us)
+            disk_swapped_share(self._tree, memory.zswap_stored_bytes or 0),
+            swap_ins(self._tree),
+            round(self._competing_us),
         )
 
     def _note_cpu(self, pid: int) -> None:
@@ -59,11 +62,3 @@ class CostObserver:
                 beyond_us = (share - self._least_share) * passed
                 self._competing_us += beyond_us * min(max(busy / passed, 0.0), 1.0)
         self._seen = pid, thread_us, cpu
-
-
-def disk_swapped_share(tree: Tree) -> float:
-    """Return which share of what is swapped out lies on disks; raises ``KernelFileError``."""
-    devices = swap_devices(tree)
-    used = sum(device.used_bytes for device in devices)
-    on_disks = sum(device.used_bytes for device in devices if not device.is_zram)
-    return on_disks / used if used else 0.0

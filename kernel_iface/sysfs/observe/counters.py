@@ -10,6 +10,8 @@ from damon_tuner.kernel_iface.sysfs.tree import Tree
 
 _VMSTAT = "proc/vmstat"
 _STALL = "allocstall_"
+# from the device, from zswap's cache, and pages of zeros, which are stored nowhere
+_SWAP_INS = ("pswpin", "zswpin", "swpin_zero")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def counters(tree: Tree) -> Counters:
 def swap_ins(tree: Tree) -> int:
     """Return the pages that came back from swap since boot; 0 where the kernel has no swap."""
     table = Table.read(tree, _VMSTAT) or Table(_VMSTAT, {})
-    return table.needed("pswpin") if "pswpin" in table.words else 0
+    return sum(table.number(name) or 0 for name in _SWAP_INS)
 
 
 def major_faults(tree: Tree) -> int:

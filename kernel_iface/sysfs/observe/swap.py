@@ -36,7 +36,8 @@ class SwapDevice:
     @property
     def is_zram(self) -> bool:
         """Tell whether it is compressed memory."""
-        return self.path.rpartition("/")[2].startswith("zram")
+        name = self.path.rpartition("/")[2]
+        return self.kind == "partition" and name.startswith("zram")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,24 @@ def zswap(tree: Tree) -> Zswap | None:
         max_pool_percent=number(tree, f"{_ZSWAP}/max_pool_percent"),
         shrinker=flag(tree, f"{_ZSWAP}/shrinker_enabled"),
     )
+
+
+def compresses_first(tree: Tree) -> bool:
+    """Tell whether what is paged out now stays in memory, compressed; raises as the others do."""
+    devices, cache = swap_devices(tree), zswap(tree)
+    is_cached = cache is not None and cache.enabled
+    return bool(devices) and (is_cached or devices[0].is_zram)
+
+
+def disk_swapped_share(tree: Tree, zswap_stored_bytes: int) -> float:
+    """Return which share of what is swapped out lies on disks; raises ``KernelFileError``.
+
+    What zswap holds has its place on a device as well, and does not lie there.
+    """
+    devices = swap_devices(tree)
+    used_bytes = sum(device.used_bytes for device in devices)
+    placed_bytes = sum(device.used_bytes for device in devices if not device.is_zram)
+    return max(placed_bytes - zswap_stored_bytes, 0) / used_bytes if used_bytes else 0.0
 
 
 def _swap_device(line: str) -> SwapDevice:

@@ -25,7 +25,13 @@ from damon_tuner.kernel_iface.sysfs.observe.pressure import (
     system_pressure,
 )
 from damon_tuner.kernel_iface.sysfs.observe.process import process_memory
-from damon_tuner.kernel_iface.sysfs.observe.swap import swap_devices, zram_devices, zswap
+from damon_tuner.kernel_iface.sysfs.observe.swap import (
+    compresses_first,
+    disk_swapped_share,
+    swap_devices,
+    zram_devices,
+    zswap,
+)
 from damon_tuner.kernel_iface.sysfs.observe.zones import high_watermark_bytes
 
 MEMINFO = "MemTotal: 100 kB\nMemFree: 40 kB\nSwapTotal: 30 kB\nSwapFree: 10 kB\n"
@@ -96,6 +102,46 @@ def test_swap_in_the_order_of_use(tree, put):
         20,
     )
     assert settings.shrinker is None
+
+
+ZRAM, DISK = "/dev/zram0 partition 900 300 100\n", "/dev/vda2 partition 900 100 1\n"
+FILE = "/zram-no.img file 900 100 200\n"
+
+
+@pytest.mark.parametrize(
+    ("devices", "zswap_kib", "share"),
+    [
+        ("", 0, 0.0),
+        (ZRAM, 0, 0.0),
+        (ZRAM + DISK, 0, 0.25),
+        (FILE + DISK, 0, 1.0),
+        (DISK, 80, 0.2),
+        (ZRAM + DISK, 300, 0.0),
+    ],
+)
+def test_what_zram_and_zswap_hold_lies_on_no_disk(tree, put, devices, zswap_kib, share):
+    put({"proc/swaps": f"Filename Type Size Used Priority\n{devices}"})
+    assert disk_swapped_share(tree, zswap_kib << 10) == share
+
+
+@pytest.mark.parametrize(
+    ("devices", "zswap_on", "stays"),
+    [
+        ("", "Y", False),
+        (DISK, "N", False),
+        (DISK, "Y", True),
+        (ZRAM + DISK, "N", True),
+        (ZRAM + FILE, "N", False),
+    ],
+)
+def test_what_is_compressed_first(tree, put, devices, zswap_on, stays):
+    put(
+        {
+            "proc/swaps": f"Filename Type Size Used Priority\n{devices}",
+            "sys/module/zswap/parameters/enabled": zswap_on,
+        }
+    )
+    assert compresses_first(tree) == stays
 
 
 def test_pressure(tree, put):
