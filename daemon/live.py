@@ -26,6 +26,7 @@ def manage_process(
     interval_s: float,
     duration_s: float | None,
     swap_in_us: float | None,
+    disk_in_us: float | None,
     state_dir: Path | None = None,
     as_json: bool,
     write: Callable[[str], None] = lambda line: print(line, flush=True),
@@ -43,8 +44,8 @@ def manage_process(
     host = SysfsHost(
         context,
         swap_in_us=swap_in_us or measure_swap_in_us(),
-        # who says what a fault costs says it of all
-        disk_in_us=0.0 if swap_in_us else measure_disk_in_us(),
+        # who says only what a fault costs says it of all
+        disk_in_us=disk_in_us or (0.0 if swap_in_us else measure_disk_in_us()),
         state_dir=state_dir,
         lease_s=lease_for(interval_s),
         groups=_groups(policy, static),

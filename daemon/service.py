@@ -66,14 +66,15 @@ class Service:
         config = load_config(config_path)
         self._policy = self._first_policy(config)
         self._measured_us = config.swap_in_us or self._measured_swap_in_us()
-        # who says what a fault costs says it of all
-        self._disk_in_us = 0.0 if config.swap_in_us else measure_disk_in_us()
+        self._measured_disk_us = 0.0
+        if not (config.swap_in_us or config.disk_in_us):
+            self._measured_disk_us = measure_disk_in_us()
         self._supervisor = Supervisor(
             config,
             self._policy,
             make_session=self._new_session,
             swap_in_us=self._measured_us,
-            disk_in_us=self._disk_in_us,
+            disk_in_us=self._disk_in_us(config),
             warn=self._warn,
         )
         self._publisher = Publisher(config, write=self._write, warn=self._warn)
@@ -172,8 +173,7 @@ class Service:
             policy = self._next_policy(config)
             self._check_unchanged(config)
             swap_in_us = config.swap_in_us or self._measured_us
-            disk_in_us = 0.0 if config.swap_in_us else self._disk_in_us
-            self._supervisor.reconfigure(config, policy, swap_in_us, disk_in_us)
+            self._supervisor.reconfigure(config, policy, swap_in_us, self._disk_in_us(config))
         except TunerError as error:
             self._warn(
                 f"not reloaded, all goes on as before: {'; '.join(str(error).splitlines())}"
@@ -251,6 +251,10 @@ class Service:
                 f"{error}; until then one is taken to cost {_ASSUMED_SWAP_IN_US / 1e3:g} ms"
             )
             return _ASSUMED_SWAP_IN_US
+
+    def _disk_in_us(self, config: Config) -> float:
+        # who says only what a fault costs says it of all
+        return config.disk_in_us or (0.0 if config.swap_in_us else self._measured_disk_us)
 
     def _new_session(self, nr_slots: int) -> Session:
         # Whoever waits for a busy kernel is alive.

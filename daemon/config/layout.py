@@ -69,6 +69,8 @@ def _share(low: float, example: str) -> Quantity:
     return Quantity("share", SHARE, low, 1.0, example)
 
 
+_FAULT_TIME = Quantity("time", MICROSECONDS, 0.1, 1e6, "80us")
+
 _BUDGET = Key("budget", _share(1e-6, "2%"))
 
 # The ends that loosen are the guard's own: a configuration can only be stricter.
@@ -140,7 +142,8 @@ ROOT = Table(
             "protected_cgroups",
             Several(CgroupPath(), 0, _MOST_GLOBS, '["init.scope", "system.slice/ssh*"]'),
         ),
-        "swap_in": Key("swap_in_us", Quantity("time", MICROSECONDS, 0.1, 1e6, "80us")),
+        "swap_in": Key("swap_in_us", _FAULT_TIME),
+        "disk_in": Key("disk_in_us", _FAULT_TIME),
         "socket": Key("socket", AbsolutePath(_MOST_SOCKET_BYTES)),
         "metrics": Key("metrics", AbsolutePath()),
         "log": Key("log", Choice(["text", "json"])),

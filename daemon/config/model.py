@@ -101,6 +101,7 @@ class Config:
     """The whole configuration.
 
     ``policy`` None is the shipped one, ``swap_in_us`` None measures what a major fault costs,
+    ``disk_in_us`` None what one costs that reads a disk (where ``swap_in_us`` is given: as much),
     ``metrics`` None writes none. ``limits`` and ``budget`` are already in each tenant that has
     none of its own.
     """
@@ -119,6 +120,7 @@ class Config:
     breaker: Breaker = Breaker()
     experience: Experience = Experience()
     swap_in_us: float | None = None
+    disk_in_us: float | None = None
     socket: Path = Path("/run/damon-tuner/socket")
     metrics: Path | None = None
     log: Literal["text", "json"] = "text"

@@ -53,6 +53,12 @@ def _add_run(commands: Commands) -> None:
     parser.add_argument(
         "--swap-in-us", type=seconds, help="what a major fault costs (default: measured)"
     )
+    parser.add_argument(
+        "--disk-in-us",
+        type=seconds,
+        help="what one costs that reads a disk: a file, or swap behind zram or zswap "
+        "(default: measured, or with --swap-in-us as much)",
+    )
     parser.add_argument("--json", action="store_true", help="log decisions as JSON lines")
     add_state_dir_option(parser)
     parser.set_defaults(run=_run)
@@ -134,6 +140,7 @@ def _run(args: argparse.Namespace) -> None:
         interval_s=args.interval,
         duration_s=args.duration,
         swap_in_us=args.swap_in_us,
+        disk_in_us=args.disk_in_us,
         state_dir=args.state_dir,
         as_json=args.json,
     )

@@ -178,17 +178,22 @@ def test_a_hold_outlives_a_pause(daemon, host):
 def test_a_reload_takes_up_the_cost_of_a_fault_and_the_length_of_leases(daemon, host):
     service, seen = daemon.service(), []
 
-    def swap_in_us() -> list[float]:
-        return [d["swap_in_us"] for d in daemon.decisions()][-2:]
+    def costs_us() -> list[object]:
+        return [(d["swap_in_us"], d["disk_in_us"]) for d in daemon.decisions()][-2:]
 
     daemon.after(11.0, lambda: reload(daemon, ACT + 'interval = "30s"\n' + TWO))
     daemon.after(
-        12.0, lambda: daemon.config.write_text(daemon.config.read_text().replace("20us", "300us"))
+        12.0,
+        lambda: daemon.config.write_text(
+            daemon.config.read_text().replace('"20us"', '"300us"\ndisk_in = "2ms"')
+        ),
     )
     daemon.after(13.0, lambda: os.kill(os.getpid(), signal.SIGHUP))
-    daemon.after(100.0, lambda: seen.append(swap_in_us()))
+    daemon.after(100.0, lambda: seen.append(costs_us()))
     daemon.run(110.0, service)
-    assert seen == [[300.0, 300.0]]
+    assert seen == [[(300.0, 2000.0)] * 2]
+    # where only the one is named, it is the other as well
+    assert daemon.decisions()[0]["disk_in_us"] == 0.0
 
 
 def test_who_asks_to_stop_after_a_reload_is_heard(daemon, host):

@@ -36,6 +36,8 @@ def test_a_decision_as_json_can_be_read_back() -> None:
     learned = json.loads(json_line(_step(LearnedPolicy(random_policy().network(), 0.02))))
     assert learned["knobs"]["min_age_s"] > 0.0
     assert learned["resident_bytes"] > 0
+    costs = {"swap_in_us", "disk_in_us", "disk_swapped_share", "swap_ins", "competing_us"}
+    assert costs < set(learned)
     static = json.loads(json_line(_step(STATIC_POLICIES["pageout_5s"])))
     assert static["knobs"] == {}
     assert static["slowdown"] is None
@@ -76,5 +78,6 @@ def test_a_bad_policy_is_refused_before_the_kernel_is_touched(tmp_path: Path) ->
             interval_s=5.0,
             duration_s=1.0,
             swap_in_us=60.0,
+            disk_in_us=None,
             as_json=False,
         )

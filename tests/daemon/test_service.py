@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from damon_tuner.daemon import service as service_module
 from damon_tuner.daemon.client import ask
 from damon_tuner.errors import DamonBusyError, TunerError
 
@@ -40,6 +41,24 @@ def test_it_decides_once_an_interval_and_puts_everything_back(daemon, host):
     assert "stopped: everything is as it was" in daemon.lines
     assert not (daemon.folder / "run/socket").exists()
     assert not (daemon.folder / "state/journal").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "costs_us"),
+    [
+        ("", (5.0, 90.0)),
+        ('disk_in = "2ms"\n', (5.0, 2000.0)),
+        ('swap_in = "20us"\n', (20.0, 0.0)),
+        ('swap_in = "20us"\ndisk_in = "2ms"\n', (20.0, 2000.0)),
+    ],
+)
+def test_what_faults_cost_is_measured_where_it_is_not_named(daemon, monkeypatch, named, costs_us):
+    monkeypatch.setattr(service_module, "measure_swap_in_us", lambda: 5.0)
+    monkeypatch.setattr(service_module, "measure_disk_in_us", lambda: 90.0)
+    daemon.config.write_text(daemon.config.read_text().replace('swap_in = "20us"\n', named))
+    daemon.run(1.0)
+    (decision,) = daemon.decisions()
+    assert (decision["swap_in_us"], decision["disk_in_us"]) == costs_us
 
 
 def test_acting_sets_the_scheme_that_was_decided(daemon, host):

@@ -107,6 +107,7 @@ configs = st.builds(
         Experience, folder=st.none() | _paths, max_bytes=st.integers(1 << 20, 1 << 40)
     ),
     swap_in_us=st.none() | _floats(0.1, 1e6),
+    disk_in_us=st.none() | _floats(0.1, 1e6),
     socket=_paths,
     metrics=st.none() | _paths,
     log=st.sampled_from(["text", "json"]),

@@ -52,7 +52,13 @@ def test_every_setting_of_the_example_can_be_in_force(tmp_path: Path) -> None:
 def test_what_the_example_calls_a_default_is_one(tmp_path: Path) -> None:
     config = _load(tmp_path, uncommented())
     without_examples = dataclasses.replace(
-        config, tenants=(), policy=None, metrics=None, swap_in_us=None, experience=Experience()
+        config,
+        tenants=(),
+        policy=None,
+        metrics=None,
+        swap_in_us=None,
+        disk_in_us=None,
+        experience=Experience(),
     )
     assert without_examples == Config()
     assert config.experience.max_bytes == Experience().max_bytes

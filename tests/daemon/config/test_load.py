@@ -39,6 +39,7 @@ def _problems(tmp_path: Path, text: str, **drop_ins: str) -> tuple[str, ...]:
         ("protected_cgroups = []", "protected_cgroups", ()),
         ('swap_in = "17us"', "swap_in_us", 17.0),
         ('swap_in = "1.5ms"', "swap_in_us", 1500.0),
+        ('disk_in = "90us"', "disk_in_us", 90.0),
         ('log = "json"', "log", "json"),
         ('[experience]\nmax_size = "2GiB"', "experience", Experience(max_bytes=2 << 30)),
     ],
