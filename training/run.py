@@ -44,10 +44,13 @@ def train_and_save(
     workloads: Sequence[Workload] | None = None,
     groups: Sequence[str] = DEFAULT_GROUPS,
     hyperparams: Hyperparams | None = None,
+    *,
+    quiet: bool = False,
 ) -> SavedRun:
     """Train a policy of these knob groups; write ``out/run`` and ``out/policy.safetensors``.
 
     ``hyperparams`` are the bundled ones of PPO where nothing else is said, and ``steps`` theirs.
+    A ``quiet`` run shows no progress.
 
     Raises:
         TunerError: the hosts to train on lack what the knobs act on, or ``out`` cannot be written.
@@ -64,7 +67,7 @@ def train_and_save(
     require_hosts_for(groups, config.episodes.workloads)
     run = out / "run"
     _make_folder(run)
-    trained = train(config)
+    trained = train(config, quiet=quiet)
     trained.agent.save(run / _AGENT)
     trained.env.save(str(run / _NORMALISER))
     about = provenance(trained)

@@ -51,6 +51,14 @@ def _add_tune(commands: Commands) -> None:
 def _add_train(commands: Commands) -> None:
     parser = command(commands, "train", "train a policy in the simulator and export it")
     _add_training_options(parser)
+    parser.add_argument(
+        "--seeds",
+        type=positive,
+        default=1,
+        help="train so many policies, from --seed on, each in a folder of its own",
+    )
+    parser.add_argument("--workers", type=positive, default=1, help="policies trained at once")
+    parser.add_argument("--ray", metavar="ADDRESS", help="train on this Ray cluster")
     parser.set_defaults(run=_train)
 
 
@@ -141,7 +149,25 @@ def _compared(args: argparse.Namespace, sets: WorkloadSets, policy: Path) -> Res
 
 
 def _train(args: argparse.Namespace) -> None:
-    _train_on(args, training_workloads_of(args))
+    workloads = training_workloads_of(args)
+    if args.seeds == 1 and args.ray is None:
+        _train_on(args, workloads)
+        return
+    from damon_tuner.training.seeds import SeedRun, train_seeds
+
+    runs = [
+        SeedRun(
+            seed=args.seed + i,
+            steps=args.steps,
+            workloads=tuple(workloads),
+            groups=args.knobs,
+            hyperparams=hyperparams_of(args),
+            quiet=args.workers > 1 or args.ray is not None,
+        )
+        for i in range(args.seeds)
+    ]
+    for folder in train_seeds(args.out, runs, workers=args.workers, ray=args.ray):
+        print(folder)
 
 
 def _train_on(args: argparse.Namespace, workloads: Sequence[Workload]) -> SavedRun:
