@@ -30,14 +30,19 @@ COLOURS: Mapping[str, str] = MappingProxyType(
 )
 
 # of those that have no colour of their own
-_OTHERS = [colormaps[palette](shade) for palette in ("tab20b", "tab20c") for shade in range(20)]
+_OTHERS = [
+    # of each hue the two darkest shades: the others are too pale for a point
+    colormaps[palette](hue + shade)
+    for shade in (0, 1)
+    for palette in ("tab20b", "tab20c")
+    for hue in range(0, 20, 4)
+]
 
 
 def colours_of(names: Sequence[str]) -> dict[str, Any]:
     """A colour for each of these names: its own, or one that no other of them has."""
     others = [name for name in names if name not in COLOURS]
-    # neighbours in a palette are shades of one colour: take them from far apart
-    spread = [_OTHERS[(7 * k) % len(_OTHERS)] for k in range(len(others))]
+    spread = [_OTHERS[k % len(_OTHERS)] for k in range(len(others))]
     return {**COLOURS, **dict(zip(others, spread, strict=True))}
 
 

@@ -135,7 +135,7 @@ def _draw_points(axis: Any, panel: Panel, colours: dict[str, Any]) -> None:
     front = pareto_front(points)
     axis.plot([x for x, _ in front], [y for _, y in front], color="0.7", linewidth=3, zorder=1)
     axis.axvline(panel.budget, color="0.4", linestyle="--", linewidth=1)
-    axis.set_xscale("symlog", linthresh=0.005)
+    axis.set_xscale("symlog", linthresh=0.01)
     axis.set_xlim(left=min(0.0, *(x for x, _ in points)) - 0.0005)
     axis.xaxis.set_major_formatter(_percent)
     axis.yaxis.set_major_formatter(_percent)
