@@ -296,8 +296,8 @@ class Snapshot:
     Where the host can tell, ``disk_in_us`` is what one costs that reads a disk (swap that is no
     zram, or a file), 0 where it costs the same or is not known. Of what the host has swapped out,
     ``disk_swapped_share`` lies on disks; ``swap_ins`` counts the pages that it brought back from
-    swap. ``competing_us`` is CPU time that DAMON's threads took from others: theirs, beyond what
-    monitoring takes, times the busy share of the CPUs.
+    swap. ``competing_us`` is CPU time that DAMON's threads took from others: theirs, times the
+    busy share of the CPUs.
 
     What follows is only there for the knobs that need it, and 0 elsewhere. ``slow_bytes`` and
     ``huge_bytes`` of what is resident lie outside of the fastest tier, and in huge pages. On a

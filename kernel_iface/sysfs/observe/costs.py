@@ -23,15 +23,13 @@ class Costs:
 class CostObserver:
     """Looks at the costs of one kdamond's work again and again.
 
-    What its thread takes at the least is monitoring, which goes on whatever is decided: only what
-    is beyond that competes. Of several tenants of a kdamond each gets the whole: who competes with
-    all competes with each. What kdamonds of the nodes take, which tiering has, is not in it.
+    Of several tenants of a kdamond each gets the whole: who competes with all competes with each.
+    What kdamonds of the nodes take, which tiering has, is not in it.
     """
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._competing_us = 0.0
-        self._least_share = float("inf")
         self._seen: tuple[int, int, HostCpu] | None = None
 
     def look(self, kdamond_pid: int, memory: Memory) -> Costs:
@@ -57,8 +55,6 @@ class CostObserver:
             busy = cpu.busy_us - before.busy_us
             passed = busy + cpu.idle_us - before.idle_us
             if passed > 0:
-                share = max(thread_us - thread_before_us, 0) / passed
-                self._least_share = min(self._least_share, share)
-                beyond_us = (share - self._least_share) * passed
-                self._competing_us += beyond_us * min(max(busy / passed, 0.0), 1.0)
+                took_us = max(thread_us - thread_before_us, 0)
+                self._competing_us += took_us * min(max(busy / passed, 0.0), 1.0)
         self._seen = pid, thread_us, cpu
