@@ -106,7 +106,7 @@ void rates_update(struct rates *r, const struct snapshot *s)
 		r->faults = since(s->major_faults, r->major_faults);
 		r->stalled_us = stalled_us(r, s);
 		r->cpu_share = cpu_us / dt_us;
-		r->slowdown = r->stalled_us / worked_us + r->competing;
+		r->slowdown = r->stalled_us / worked_us;
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
 		r->tried_bytes_per_s =
 			since(s->stats.sz_tried_bytes, r->sz_tried_bytes) / r->dt_s;
