@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Required, TypeAlias, TypedDict
 
 import numpy as np
 import optuna
@@ -57,6 +57,21 @@ class Tried:
     saving: float
     slowdown: float
     value: float
+
+
+class How(TypedDict, total=False):
+    """How a search runs: the fields of ``Search`` that do not say where; it has the defaults."""
+
+    budget: Required[float]
+    trials: int | None
+    steps: int | None
+    sampler: Sampler
+    objective: Objective | None
+    seeds: Sequence[int]
+    final_seeds: Sequence[int]
+    seed: int
+    nr_threads: int
+    on_trial: Callable[[], object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Unpack
 
 import optuna
 
@@ -14,14 +14,7 @@ from damon_tuner.envs.profile_file import Profile
 from damon_tuner.envs.workload_file import Workload
 from damon_tuner.policies.rules import RULES, Rule
 from damon_tuner.training.evaluate import Contender, FixedAction
-from damon_tuner.training.parameter_search import (
-    FINAL_SEEDS,
-    SEARCH_SEEDS,
-    Objective,
-    Sampler,
-    Search,
-    Space,
-)
+from damon_tuner.training.parameter_search import How, Search, Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +55,9 @@ def search_fixed(
     config: EpisodeConfig,
     workloads: Sequence[Workload],
     *,
-    budget: float,
-    trials: int | None = None,
-    steps: int | None = None,
-    sampler: Sampler = "tpe",
-    objective: Objective | None = None,
     profile: Profile | None = None,
-    seeds: Sequence[int] = SEARCH_SEEDS,
-    final_seeds: Sequence[int] = FINAL_SEEDS,
     starts: Sequence[Sequence[float]] = (),
-    seed: int = 0,
-    nr_threads: int = 1,
-    on_trial: Callable[[], object] = lambda: None,
+    **how: Unpack[How],
 ) -> FixedSetting:
     """Search the action, always the same, that is best by ``objective``, or as ``Search`` has it.
 
@@ -94,20 +78,7 @@ def search_fixed(
             for action in (_core.careful_action(config.groups), *starts)
         ],
     )
-    found, simulated = Search(
-        config,
-        _on(profile, workloads),
-        budget,
-        trials,
-        steps,
-        sampler,
-        objective,
-        seeds,
-        final_seeds,
-        seed,
-        nr_threads,
-        on_trial,
-    ).run(space)
+    found, simulated = Search(config, _on(profile, workloads), **how).run(space)
     parameters = found.parameters
     action = None if parameters is None else tuple(parameters[name] for name in names)
     return FixedSetting(action, found.saving, found.slowdown, simulated)
@@ -118,52 +89,23 @@ def search_rule(
     config: EpisodeConfig,
     workloads: Sequence[Workload],
     *,
-    budget: float,
-    trials: int | None = None,
-    steps: int | None = None,
-    sampler: Sampler = "tpe",
-    objective: Objective | None = None,
     profile: Profile | None = None,
-    seeds: Sequence[int] = SEARCH_SEEDS,
-    final_seeds: Sequence[int] = FINAL_SEEDS,
-    seed: int = 0,
-    nr_threads: int = 1,
-    on_trial: Callable[[], object] = lambda: None,
+    **how: Unpack[How],
 ) -> RuleSetting:
     """Search the settings in ``rule.space`` that are best, from those that ``rule`` has.
 
     A rule without such settings is only compared with off. Raises what ``Search`` does.
     """
-    # every rule is a dataclass
-    changed: Any = rule
-
-    def contender(parameters: Mapping[str, float]) -> Rule:
-        made: Rule = replace(changed, **parameters)
-        return made
-
     space = Space(
         {
             name: optuna.distributions.FloatDistribution(span.low, span.high, log=span.is_log)
             for name, span in rule.space.items()
         },
-        contender,
+        rule.with_settings,
         [{name: getattr(rule, name) for name in rule.space}],
     )
-    found, simulated = Search(
-        config,
-        _on(profile, workloads),
-        budget,
-        trials,
-        steps,
-        sampler,
-        objective,
-        seeds,
-        final_seeds,
-        seed,
-        nr_threads,
-        on_trial,
-    ).run(space)
-    made = None if found.parameters is None else contender(found.parameters)
+    found, simulated = Search(config, _on(profile, workloads), **how).run(space)
+    made = None if found.parameters is None else rule.with_settings(found.parameters)
     return RuleSetting(made, found.saving, found.slowdown, simulated)
 
 

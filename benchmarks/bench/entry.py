@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from damon_tuner.errors import TunerError
 from damon_tuner.near import nearest
 from damon_tuner.policies.policy_file import parse_policy, read_policy
-from damon_tuner.policies.rules import RULES, Rule
+from damon_tuner.policies.rules import RULES
 from damon_tuner.policies.schema import RECLAIM
 from damon_tuner.training.evaluate import Contender, FixedAction
 
@@ -75,16 +75,9 @@ class Entry:
         if not self.action:
             return RULES[_NOBODY]
         if self.rule:
-            return with_settings(RULES[self.rule], self.action)
+            rule = RULES[self.rule]
+            return rule.with_settings(dict(zip(rule.space, self.action, strict=True)))
         return FixedAction(self.action)
-
-
-def with_settings(rule: Rule, settings: Iterable[float]) -> Rule:
-    """Return the rule with other settings of its ``space``, in its order."""
-    # every rule is a dataclass
-    changed: Any = rule
-    made: Rule = replace(changed, **dict(zip(rule.space, settings, strict=True)))
-    return made
 
 
 def rule_entries(names: Iterable[str] = tuple(RULES)) -> tuple[Entry, ...]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from damon_tuner.kernel_iface.host import AccessPattern, Action, Scheme, Snapshot
+from damon_tuner.kernel_iface.host import Action, Scheme, Snapshot
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, Policy
 from damon_tuner.policies.rules.access_history import Access, AccessHistory
-from damon_tuner.policies.rules.rule import PAGE_BYTES, AdaptiveRule, Span, decision_of
+from damon_tuner.policies.rules.rule import AdaptiveRule, Span, decision_of, idle_for
 
 _MINUTE_S = 60.0
 
@@ -67,11 +67,7 @@ class _Controller:
             self._end_minute()
         if math.isinf(self._acted_age_s):
             return decision_of(Plan())
-        pattern = AccessPattern(
-            min_sz_bytes=PAGE_BYTES,
-            max_nr_accesses=0,
-            min_age=math.ceil(self._age_s * 1e6 / snapshot.intervals.aggr_us),
-        )
+        pattern = idle_for(math.ceil(self._age_s * 1e6 / snapshot.intervals.aggr_us))
         return decision_of(Plan((Scheme(Action.PAGEOUT, pattern),)), {"min_age_s": self._age_s})
 
     @property

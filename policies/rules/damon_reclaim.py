@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from damon_tuner.kernel_iface.host import (
-    AccessPattern,
     Action,
     Quota,
     Scheme,
@@ -15,7 +14,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.rules.rule import MIB, PAGE_BYTES, FixedRule, Span, age_of
+from damon_tuner.policies.rules.rule import MIB, FixedRule, Span, age_of, idle_for
 
 _MID_BELOW_HIGH_PERMILLE = 100
 
@@ -47,11 +46,7 @@ class DamonReclaim(FixedRule):
             (
                 Scheme(
                     action=Action.PAGEOUT,
-                    pattern=AccessPattern(
-                        min_sz_bytes=PAGE_BYTES,
-                        max_nr_accesses=0,
-                        min_age=age_of(self.min_age_s, MONITORING.intervals),
-                    ),
+                    pattern=idle_for(age_of(self.min_age_s, MONITORING.intervals)),
                     quota=Quota(
                         time_ms=10,
                         sz_bytes=round(self.quota_sz_bytes),

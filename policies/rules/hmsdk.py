@@ -15,7 +15,14 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.rules.rule import PAGE_BYTES, FixedRule, Span, age_of, samples_of
+from damon_tuner.policies.rules.rule import (
+    PAGE_BYTES,
+    FixedRule,
+    Span,
+    age_of,
+    idle_for,
+    samples_of,
+)
 
 _APPLY_INTERVAL_US = 2_000_000
 _RESET_INTERVAL_MS = 20_000
@@ -57,11 +64,7 @@ class Hmsdk(FixedRule):
             ),
             demote=Scheme(
                 action=Action.MIGRATE_COLD,
-                pattern=AccessPattern(
-                    min_sz_bytes=PAGE_BYTES,
-                    max_nr_accesses=0,
-                    min_age=age_of(self.cold_age_s, intervals),
-                ),
+                pattern=idle_for(age_of(self.cold_age_s, intervals)),
                 quota=_quota(time_ms=1_000),
                 apply_interval_us=_APPLY_INTERVAL_US,
                 filters=(Filter(FilterType.YOUNG, matching=True, allow=False),),

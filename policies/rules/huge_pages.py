@@ -14,7 +14,14 @@ from typing import ClassVar
 from damon_tuner.kernel_iface.host import AccessPattern, Action, Scheme
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.rules.rule import HUGE_PAGE_BYTES, FixedRule, Span, age_of, samples_of
+from damon_tuner.policies.rules.rule import (
+    HUGE_PAGE_BYTES,
+    FixedRule,
+    Span,
+    age_of,
+    idle_for,
+    samples_of,
+)
 
 # How long khugepaged sleeps between two scans; advice is in force for what is mapped meanwhile.
 _SCAN_INTERVAL_US = 10_000_000
@@ -79,11 +86,7 @@ class HugePagesByAccess(FixedRule):
         hot = AccessPattern(
             min_sz_bytes=HUGE_PAGE_BYTES, min_nr_accesses=samples_of(self.hot_share, intervals)
         )
-        cold = AccessPattern(
-            min_sz_bytes=HUGE_PAGE_BYTES,
-            max_nr_accesses=0,
-            min_age=age_of(self.cold_age_s, intervals),
-        )
+        cold = idle_for(age_of(self.cold_age_s, intervals), HUGE_PAGE_BYTES)
         wanted = ((Action.HUGEPAGE, hot), (Action.COLLAPSE, hot), (Action.NOHUGEPAGE, cold))
         interval_us = round(self.apply_interval_s * 1e6)
         return Plan(

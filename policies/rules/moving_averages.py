@@ -9,7 +9,6 @@ from typing import ClassVar
 
 from damon_tuner import _core
 from damon_tuner.kernel_iface.host import (
-    AccessPattern,
     Action,
     Filter,
     FilterType,
@@ -19,7 +18,7 @@ from damon_tuner.kernel_iface.host import (
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, Policy
 from damon_tuner.policies.rules.access_history import AccessHistory, Piece
-from damon_tuner.policies.rules.rule import PAGE_BYTES, AdaptiveRule, Span, decision_of
+from damon_tuner.policies.rules.rule import PAGE_BYTES, AdaptiveRule, Span, decision_of, idle_for
 
 # DAMON needs some aggregations to tell idle from lucky.
 _YOUNGEST_S = 2.0
@@ -114,11 +113,7 @@ class _Spender:
         spared.sort(key=lambda entry: -entry[0])
         scheme = Scheme(
             action=Action.PAGEOUT,
-            pattern=AccessPattern(
-                min_sz_bytes=PAGE_BYTES,
-                max_nr_accesses=0,
-                min_age=int(self._min_age_s * 1e6) // snapshot.intervals.aggr_us,
-            ),
+            pattern=idle_for(int(self._min_age_s * 1e6) // snapshot.intervals.aggr_us),
             filters=_leave_alone([piece for _, piece in spared[:_MOST_PROTECTED]]),
         )
         return decision_of(Plan((scheme,)), {"min_age_s": self._min_age_s})

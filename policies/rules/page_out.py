@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from damon_tuner.kernel_iface.host import AccessPattern, Action, Scheme
+from damon_tuner.kernel_iface.host import Action, Scheme
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.rules.rule import PAGE_BYTES, FixedRule, Span, age_of
+from damon_tuner.policies.rules.rule import FixedRule, Span, age_of, idle_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,5 @@ class PageOut(FixedRule):
     @property
     def plan(self) -> Plan:
         """One page-out."""
-        pattern = AccessPattern(
-            min_sz_bytes=PAGE_BYTES,
-            max_nr_accesses=0,
-            min_age=age_of(self.idle_s, MONITORING.intervals),
-        )
+        pattern = idle_for(age_of(self.idle_s, MONITORING.intervals))
         return Plan((Scheme(Action.PAGEOUT, pattern),))

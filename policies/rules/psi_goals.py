@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from damon_tuner.kernel_iface.host import (
-    AccessPattern,
     Action,
     GoalMetric,
     GoalTuner,
@@ -16,7 +15,7 @@ from damon_tuner.kernel_iface.host import (
 )
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import MONITORING
-from damon_tuner.policies.rules.rule import MIB, PAGE_BYTES, FixedRule, Span, age_of
+from damon_tuner.policies.rules.rule import MIB, FixedRule, Span, age_of, idle_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +48,7 @@ class PsiGoals(FixedRule):
             (
                 Scheme(
                     action=Action.PAGEOUT,
-                    pattern=AccessPattern(
-                        min_sz_bytes=PAGE_BYTES,
-                        max_nr_accesses=0,
-                        min_age=age_of(self.min_age_s, MONITORING.intervals),
-                    ),
+                    pattern=idle_for(age_of(self.min_age_s, MONITORING.intervals)),
                     quota=Quota(
                         sz_bytes=round(self.cap_bytes_per_s),
                         reset_interval_ms=1_000,

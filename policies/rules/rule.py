@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
-from damon_tuner.kernel_iface.host import Intervals, Scheme, Snapshot
+from damon_tuner.kernel_iface.host import AccessPattern, Intervals, Scheme, Snapshot
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, Policy
 
@@ -36,6 +36,13 @@ class Rule(ABC):
 
     space: ClassVar[Mapping[str, Span]] = {}
     groups: ClassVar[tuple[str, ...]] = ()
+
+    def with_settings(self, settings: Mapping[str, float]) -> Self:
+        """Return the same rule with other values of these of its settings."""
+        # every rule is a dataclass
+        changed: Any = self
+        made: Self = replace(changed, **settings)
+        return made
 
     @abstractmethod
     def policy(self, budget: float) -> Policy:
@@ -87,6 +94,11 @@ def decision_of(plan: Plan, knobs: Mapping[str, float] | None = None) -> Decisio
 def age_of(idle_s: float, intervals: Intervals) -> int:
     """``idle_s`` in whole aggregation intervals, as DAMON counts ages."""
     return round(idle_s * 1e6) // intervals.aggr_us
+
+
+def idle_for(min_age: int, min_sz_bytes: int = PAGE_BYTES) -> AccessPattern:
+    """Regions without an access for ``min_age`` aggregation intervals, of at least that size."""
+    return AccessPattern(min_sz_bytes=min_sz_bytes, max_nr_accesses=0, min_age=min_age)
 
 
 def samples_of(share: float, intervals: Intervals) -> int:

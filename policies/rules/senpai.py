@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from damon_tuner.kernel_iface.host import AccessPattern, Action, Quota, Scheme, Snapshot
+from damon_tuner.kernel_iface.host import Action, Quota, Scheme, Snapshot
 from damon_tuner.kernel_iface.plan import Plan
 from damon_tuner.policies.decision import Decision, Policy
-from damon_tuner.policies.rules.rule import PAGE_BYTES, AdaptiveRule, Span, decision_of
+from damon_tuner.policies.rules.rule import PAGE_BYTES, AdaptiveRule, Span, decision_of, idle_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class _Loop:
             return decision_of(Plan(), {"quota_bytes_per_s": 0.0})
         scheme = Scheme(
             action=Action.PAGEOUT,
-            pattern=AccessPattern(min_sz_bytes=PAGE_BYTES, max_nr_accesses=0),
+            pattern=idle_for(0),
             quota=Quota(sz_bytes=int(bytes_per_s), reset_interval_ms=1_000, weight_age_permille=1),
         )
         return decision_of(Plan((scheme,)), {"quota_bytes_per_s": bytes_per_s})
