@@ -8,7 +8,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from damon_tuner.cli.options import PRETRAINED, Commands, command, knob_groups, positive, share
+from damon_tuner.cli.options import (
+    PRETRAINED,
+    Commands,
+    command,
+    knob_groups,
+    name_list,
+    positive,
+    share,
+)
 from damon_tuner.signals import Stopped
 
 if TYPE_CHECKING:
@@ -43,10 +51,10 @@ def add_commands(commands: Commands) -> None:
         "first without a name is called learned (default: the shipped one)",
     )
     parser.add_argument(
-        "--rules", type=_names, metavar="NAME[,NAME]", help="only these rules (default: all)"
+        "--rules", type=name_list, metavar="NAME[,NAME]", help="only these rules (default: all)"
     )
     parser.add_argument(
-        "--sets", type=_names, default=SETS, metavar="NAME[,NAME]", help="of workloads"
+        "--sets", type=name_list, default=SETS, metavar="NAME[,NAME]", help="of workloads"
     )
     parser.add_argument(
         "--recordings", type=Path, metavar="DIR", help="more recordings for the set of them"
@@ -76,10 +84,6 @@ def add_commands(commands: Commands) -> None:
         help="run the episode of this row of the results again; fails if it differs in any bit",
     )
     parser.set_defaults(run=_bench)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _shares(text: str) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from damon_tuner.cli.options import (
     Commands,
     add_comparison_options,
     add_profile_option,
+    add_training_loads_options,
     command,
     knob_groups,
     positive,
@@ -104,13 +105,7 @@ def _add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=positive, help="control intervals to train for")
     parser.add_argument("--seed", type=int, default=0, help="determines the trained weights")
-    parser.add_argument(
-        "--workload",
-        type=Path,
-        action="append",
-        help="train on this workload file instead of the bundled families; may be repeated",
-    )
-    add_profile_option(parser)
+    add_training_loads_options(parser)
     parser.add_argument(
         "--knobs",
         type=knob_groups,

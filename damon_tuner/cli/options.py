@@ -89,6 +89,22 @@ def interval(text: str) -> float:
     return value
 
 
+def name_list(text: str) -> tuple[str, ...]:
+    """Take names between commas."""
+    return tuple(text.split(","))
+
+
+def add_training_loads_options(parser: argparse.ArgumentParser) -> None:
+    """Add what to train on."""
+    parser.add_argument(
+        "--workload",
+        type=Path,
+        action="append",
+        help="train on this workload file instead of the bundled families; may be repeated",
+    )
+    add_profile_option(parser)
+
+
 def add_profile_option(parser: argparse.ArgumentParser) -> None:
     """Add which host to simulate."""
     parser.add_argument(

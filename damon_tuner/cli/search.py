@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from damon_tuner.cli.learn import ALGORITHMS, hyperparams_of, training_workloads_of
 from damon_tuner.cli.options import (
     Commands,
-    add_profile_option,
+    add_training_loads_options,
     command,
     knob_groups,
+    name_list,
     positive,
 )
 from damon_tuner.policies.schema import DEFAULT_GROUPS
@@ -49,7 +50,7 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the search, and of the first run")
     parser.add_argument(
         "--validate-on",
-        type=_names,
+        type=name_list,
         default=(),
         metavar="FAMILY[,FAMILY]",
         help="judge on these of the families alone, and train on the others",
@@ -66,21 +67,11 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument(
         "--threads", type=positive, default=os.cpu_count() or 1, help="threads of the simulator"
     )
-    parser.add_argument(
-        "--workload",
-        type=Path,
-        action="append",
-        help="train on this workload file instead of the bundled families; may be repeated",
-    )
-    add_profile_option(parser)
+    add_training_loads_options(parser)
     parser.add_argument(
         "--knobs", type=knob_groups, default=DEFAULT_GROUPS, metavar="GROUP[,GROUP]", help="to set"
     )
     parser.set_defaults(run=_search)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _search(args: argparse.Namespace) -> None:
