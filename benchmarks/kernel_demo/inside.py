@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from damon_tuner.benchmarks.loads.contenders import contender
 from damon_tuner.daemon.control import control
-from damon_tuner.daemon.live import choose_policy
 from damon_tuner.daemon.log_line import json_line, text_line
 from damon_tuner.daemon.outcome import Outcome
 from damon_tuner.kernel_iface.host import Context
@@ -242,8 +242,7 @@ def main() -> int:
     result["swap_in_us"] = swap_in_us
     result["phases"] = []
     for name in PHASES:
-        static = name if name != "learned" else None
-        policy = choose_policy(args.policy, static, args.budget) if name != "none" else None
+        policy = contender(name, args.policy, args.budget)
         with running(load_command(args.period)) as load:
             result["phases"].append(run_phase(name, policy, load, args, swap_in_us))
     changed = {path for path, value in (settings_before.items() ^ damon_settings().items())}

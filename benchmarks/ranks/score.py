@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
+from damon_tuner.benchmarks.normalised import normalised_score
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -14,5 +18,6 @@ class Outcome:
     faults: float
 
     def score(self, budget: float) -> float:
-        """What is saved, less what is lost over the budget; not below -1."""
-        return max(self.saving - max(0.0, self.slowdown / budget - 1.0), -1.0)
+        """The normalised score, where all of the resident memory could be saved."""
+        of_all = normalised_score(*map(np.array, (self.saving, self.slowdown, 1.0, budget)))
+        return float(of_all)
