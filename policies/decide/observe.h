@@ -167,7 +167,10 @@ struct rates {
 	double slowdown;
 	double slowdown_30s;
 	double slowdown_300s;
-	/* what DAMON's threads took, beside it: monitoring alone may be more than an idle load works */
+	/*
+	 * what DAMON's threads took, beside it: monitoring alone may be more than an idle load
+	 * works
+	 */
 	double competing;
 	/* since the last snapshot: major faults, what they took, CPUs that the load used */
 	double faults;
