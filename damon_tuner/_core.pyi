@@ -68,6 +68,12 @@ def knob_names(groups: Collection[str], /) -> tuple[str, ...]:
 def careful_action(groups: Collection[str], /) -> tuple[float, ...]:
     """The action, K in [-1, 1], that does least; raises as ``observation_names``."""
 
+def action_of(knob: str, value: float, /) -> float:
+    """The action in [-1, 1] that stands for a value of a knob, clamped to its scale.
+
+    Quotas are in shares of the tenant's memory a second. Raises ``ValueError`` for no knob's name.
+    """
+
 class Spec:
     """Ranges from which a simulated host's episodes are drawn."""
 

@@ -20,12 +20,12 @@ from damon_tuner.envs.workload_file import Workload
 EPISODE_S = 1_800.0
 _BUDGET = 0.02
 _THREADS = 2
-# Page-out after 17 s; 37 s are looked ahead, and what will be needed comes back at 6 % a second.
-_ACTION = {
-    "min_age_s": -0.15,
-    "quota_bytes_per_s": 1.0,
-    "protect_horizon_s": 0.5,
-    "prefetch_quota_bytes_per_s": 0.85,
+# What will be needed comes back at 6 % a second.
+_SETTING = {
+    "min_age_s": 17.0,
+    "quota_bytes_per_s": 0.1,
+    "protect_horizon_s": 37.0,
+    "prefetch_quota_bytes_per_s": 0.06,
 }
 _FAULTS = _core.TRUTH_NAMES.index("faults")
 
@@ -62,7 +62,10 @@ def _run(
     batch = SimBatch(config, len(seeds), _THREADS)
     for host, seed in enumerate(seeds):
         batch.begin(host, (0,), seed, (_BUDGET,))
-    held = np.tile([_ACTION[name] for name in batch.schema.knob_names], (len(seeds), 1))
+    held = np.tile(
+        [_core.action_of(name, _SETTING[name]) for name in batch.schema.knob_names],
+        (len(seeds), 1),
+    )
     truth = np.sum([batch.step(held).truth for _ in range(config.episode_steps)], axis=0)
     total = outcome(truth)
     return {"faults": truth[:, _FAULTS], "slowdown": total.slowdown, "saving": total.saving}

@@ -14,7 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from damon_tuner.benchmarks.kernel.planned import on_scale, planned_tenants
+from damon_tuner._core import action_of
+from damon_tuner.benchmarks.kernel.planned import planned_tenants
 from damon_tuner.benchmarks.kernel.played import Played, Sample, between, playing
 
 RUNS = 2
@@ -30,9 +31,9 @@ _NR_AT_RANDOM = 60
 _ALONE = ("reclaim",)
 _FORECAST = ("reclaim", "prediction")
 _ACTION = {
-    "min_age_s": on_scale(12.0, 2.0, 300.0),
+    "min_age_s": action_of("min_age_s", 12.0),
     "quota_bytes_per_s": 1.0,
-    "protect_horizon_s": on_scale(20.0, 1.0, 120.0),
+    "protect_horizon_s": action_of("protect_horizon_s", 20.0),
     "prefetch_quota_bytes_per_s": 1.0,
 }
 # What the guard would do of itself is no part of this.

@@ -5,7 +5,6 @@ No network decides: an action is held, so that a figure is about the plan and it
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from array import array
@@ -136,8 +135,3 @@ def control_group(name: str) -> Iterator[Path]:
                 break
             time.sleep(0.1)
         path.rmdir()
-
-
-def on_scale(value: float, lowest: float, highest: float) -> float:
-    """The action that stands for a value of a knob between these two."""
-    return 2.0 * math.log(value / lowest) / math.log(highest / lowest) - 1.0

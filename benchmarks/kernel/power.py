@@ -11,8 +11,9 @@ import subprocess
 import sys
 import time
 
+from damon_tuner._core import action_of
 from damon_tuner.benchmarks.kernel.load import Part, running
-from damon_tuner.benchmarks.kernel.planned import PlannedTenants, on_scale, planned_tenants
+from damon_tuner.benchmarks.kernel.planned import PlannedTenants, planned_tenants
 from damon_tuner.kernel_iface.energy import EnergyAccount, dram_power
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
 from damon_tuner.kernel_iface.sysfs.observe.memory import memory
@@ -29,7 +30,7 @@ _PIECE_BYTES = 2 * _MIB
 _LEAVES_BYTES = 96 * _MIB
 
 _GROUPS = ("power",)
-_SPARING = {"spare_share": on_scale(_SPARE_SHARE, 0.02, 1.0), "clock_cap": 1.0}
+_SPARING = {"spare_share": action_of("spare_share", _SPARE_SHARE), "clock_cap": 1.0}
 
 
 def measure() -> dict[str, object]:

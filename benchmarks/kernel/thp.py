@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
+from damon_tuner._core import action_of
 from damon_tuner.benchmarks.kernel.load import Load, Part, running
-from damon_tuner.benchmarks.kernel.planned import on_scale, planned_tenants
+from damon_tuner.benchmarks.kernel.planned import planned_tenants
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
 from damon_tuner.kernel_iface.sysfs.ledger import Ledger
 from damon_tuner.kernel_iface.sysfs.observe.counters import counters
@@ -27,7 +28,7 @@ SPARSE = Part(128 * _MIB, huge="always", pages_used=_PAGES_USED)
 
 _GROUPS = ("thp",)
 _SWIFT = {
-    "huge_min_samples_share": on_scale(0.2, 0.05, 1.0),
+    "huge_min_samples_share": action_of("huge_min_samples_share", 0.2),
     "split_min_age_s": -1.0,
     "huge_quota_bytes_per_s": 1.0,
 }

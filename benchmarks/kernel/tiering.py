@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from damon_tuner._core import action_of
 from damon_tuner.benchmarks.kernel.load import Load, Part, running
 from damon_tuner.benchmarks.kernel.numa import share_on
 from damon_tuner.benchmarks.kernel.planned import (
     control_group,
-    on_scale,
     planned_tenants,
 )
 from damon_tuner.kernel_iface.sysfs.kernel import LocalKernel
@@ -39,7 +39,7 @@ _SWIFT = {
     "promote_quota_bytes_per_s": 1.0,
     "demote_min_age_s": -1.0,
     "demote_quota_bytes_per_s": 1.0,
-    "fast_free_share": on_scale(0.2, 2e-3, 1.0),
+    "fast_free_share": action_of("fast_free_share", 0.2),
     "fast_weight_share": 1.0,
 }
 # As little as the knobs allow: regions hot in every sample, and a ten-thousandth a second.

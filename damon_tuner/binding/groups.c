@@ -3,6 +3,7 @@
 #include "binding.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Quotas are shares of a tenant's memory; the least that there is is so for a tenant of any size. */
 #define TENANT_BYTES 0x1p30
@@ -114,10 +115,25 @@ static PyObject *core_careful_action(PyObject *Py_UNUSED(module), PyObject *args
 	return tuple;
 }
 
+static PyObject *core_action_of(PyObject *Py_UNUSED(module), PyObject *args)
+{
+	const char *name;
+	double value;
+
+	if (!PyArg_ParseTuple(args, "sd", &name, &value))
+		return NULL;
+	for (enum knob k = 0; k < NR_KNOBS; k++)
+		/* of a tenant of one byte, so that a share is a size */
+		if (!strcmp(name, knob_table[k].name))
+			return PyFloat_FromDouble((double)knob_encode(k, value, 1.0));
+	return PyErr_Format(PyExc_ValueError, "no knob is called %s", name);
+}
+
 PyMethodDef groups_methods[] = {
 	{ "observation_names", core_observation_names, METH_VARARGS,
 	  "The features that a policy of some groups sees." },
 	{ "knob_names", core_knob_names, METH_VARARGS, "The knobs that it sets." },
 	{ "careful_action", core_careful_action, METH_VARARGS, "The action that does least." },
+	{ "action_of", core_action_of, METH_VARARGS, "The action that stands for a value." },
 	{ NULL, NULL, 0, NULL },
 };

@@ -275,3 +275,17 @@ def test_what_the_first_scheme_tried_is_page_out_only_with_reclaim() -> None:
         decider.observe(later, observation)
         seen[groups] = observation[schema.observation_names.index("tried_rate_log")]
     assert seen["reclaim", "thp"] > seen[("thp",)] == -1.0
+
+
+@given(st.sampled_from(schema_of(WITH_KNOBS).knob_names), st.floats(-1.0, 1.0))
+def test_an_action_of_a_value_sets_that_value(knob: str, wanted: float) -> None:
+    size = GIB if knob.endswith("_bytes_per_s") else 1
+    _, knobs = plan(tuple(WITH_KNOBS), {"min_age_s": 1.0} | {knob: wanted})
+    value = knobs[knob] / size
+    again = plan(tuple(WITH_KNOBS), {"min_age_s": 1.0} | {knob: _core.action_of(knob, value)})
+    assert again[1][knob] == pytest.approx(knobs[knob], rel=1e-5)
+
+
+def test_only_knobs_have_an_action() -> None:
+    with pytest.raises(ValueError, match="no knob is called min_age"):
+        _core.action_of("min_age", 5.0)

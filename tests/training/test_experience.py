@@ -142,7 +142,8 @@ def test_rewards_are_those_of_the_environment_of_a_live_host(folder: Path) -> No
     rng = np.random.default_rng(1)
     rewards, records, slowdown = [], [], 0.0
     for k in range(40):
-        action = rng.uniform(-1.0, 1.0, RECLAIM.nr_knobs).astype(np.float32)
+        # so that something happens: minimum ages up to 5 minutes, quotas from 0.01 % a second
+        action = rng.uniform((-1.0, -0.5), (0.567, 1.0)).astype(np.float32)
         decision = Decision(
             (), {}, (), tuple(observation.tolist()), tuple(action.tolist()), slowdown
         )
