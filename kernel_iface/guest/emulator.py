@@ -117,10 +117,12 @@ def _machine(spec: GuestSpec) -> list[str]:
 
 
 def _clock(spec: GuestSpec) -> list[str]:
-    if not spec.counted_clock:
-        return ["-accel", "tcg,thread=multi"]
-    # one instruction is one nanosecond; where every CPU sleeps, time jumps to the next timer
-    return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    one_thread = spec.one_thread or spec.counted_clock
+    words = ["-accel", f"tcg,thread={'single' if one_thread else 'multi'}"]
+    if spec.counted_clock:
+        # one instruction is one nanosecond; where every CPU sleeps, time jumps to the next timer
+        words += ["-icount", "shift=0,sleep=off"]
+    return words
 
 
 def _kernel_command_line(spec: GuestSpec) -> str:

@@ -7,7 +7,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from damon_tuner.errors import GuestDiedError, GuestError
@@ -20,7 +20,6 @@ SERIES = ("6.12", "6.17", "6.18", "7.0", "7.1", "7.2", "7.3")
 
 _JUNIT = "junit.xml"
 _TIMEOUT_S = 1500.0
-_MAX_DEATHS = 2
 
 
 def suite_guest(series: str) -> GuestSpec:
@@ -77,27 +76,27 @@ def run_suite(
 ) -> SuiteResult:
     """Run ``tests/kernel`` on the newest kernel of ``series``; ``select`` goes to pytest.
 
-    A guest that dies is booted again: the emulator, translating on several threads, now and then
-    breaks a kernel that patches itself, and a kernel that the tests break dies every time.
+    A guest that dies is booted again, on one thread: the emulator, translating on several, now and
+    then breaks a kernel that patches itself, and a kernel that the tests break dies every time.
 
-    Raises ``GuestError`` when the kernel cannot be had, or the guest keeps dying.
+    Raises ``GuestError`` when the kernel cannot be had, or the guest dies again.
     """
-    for _ in range(_MAX_DEATHS):
-        try:
-            return _run_once(series, out_dir, echo, select)
-        except GuestDiedError as error:
-            if echo is not None:
-                echo(f"{error}\nbooting again")
-    return _run_once(series, out_dir, echo, select)
+    guest = suite_guest(series)
+    try:
+        return _run_once(guest, out_dir, echo, select)
+    except GuestDiedError as error:
+        if echo is not None:
+            echo(f"{error}\nbooting again, on one thread")
+    return _run_once(replace(guest, one_thread=True), out_dir, echo, select)
 
 
 def _run_once(
-    series: str, out_dir: Path, echo: Callable[[str], None] | None, select: Sequence[str]
+    guest: GuestSpec, out_dir: Path, echo: Callable[[str], None] | None, select: Sequence[str]
 ) -> SuiteResult:
     pytest = ["python", "-m", "pytest", "tests/kernel", "-m", "kernel", "-v", *select]
     result = run_in_guest(
         ["sh", "-c", f'exec "$@" --junit-xml "$DAMON_TUNER_OUT/{_JUNIT}"', "sh", *pytest],
-        suite_guest(series),
+        guest,
         out_dir=out_dir,
         timeout_s=_TIMEOUT_S,
         echo=echo,
@@ -105,7 +104,7 @@ def _run_once(
     junit = out_dir / _JUNIT
     if not junit.exists():
         raise GuestError(f"pytest ended with status {result.exit_status} before it ran a test")
-    return read_junit(junit, series, result.kernel_version, result.total_s)
+    return read_junit(junit, guest.kernel_series, result.kernel_version, result.total_s)
 
 
 def read_junit(junit: Path, series: str, release: str, total_s: float) -> SuiteResult:

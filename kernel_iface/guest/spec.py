@@ -33,7 +33,10 @@ class GuestSpec:
     counted_clock: bool = False
     """Time is the number of instructions executed, a nanosecond each, and not this machine's
     clock: however busy this machine is, and however slow the emulator, the guest's timers are
-    on time. It runs on one thread, which makes a guest with more than one CPU slower."""
+    on time. It runs on one thread."""
+    one_thread: bool = False
+    """All CPUs are emulated by one thread, which makes a guest with more than one slower. With
+    several the emulator now and then breaks a kernel that patches itself; with one it cannot."""
     kernel_args: tuple[str, ...] = ()
     """Further words of the kernel command line; the last one of a name wins."""
 

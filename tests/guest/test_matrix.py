@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from damon_tuner.errors import GuestDiedError, GuestError
-from damon_tuner.kernel_iface.guest import matrix
+from damon_tuner.kernel_iface.guest import GuestSpec, matrix
 from damon_tuner.kernel_iface.guest.matrix import SuiteResult, read_junit
 
 JUNIT = """<testsuites><testsuite>
@@ -45,16 +45,16 @@ def test_a_kernel_that_is_not_there_is_said(
     assert "not found: 9.9" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("deaths", "ok"), [(0, True), (2, True), (3, False)])
-def test_a_guest_that_dies_is_booted_again(
+@pytest.mark.parametrize(("deaths", "ok"), [(0, True), (1, True), (2, False)])
+def test_a_guest_that_dies_is_booted_again_on_one_thread(
     deaths: int, ok: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs: list[int] = []
+    on_one_thread: list[bool] = []
     told: list[str] = []
 
-    def run(*arguments: object) -> SuiteResult:
-        runs.append(len(runs))
-        if len(runs) <= deaths:
+    def run(guest: GuestSpec, *rest: object) -> SuiteResult:
+        on_one_thread.append(guest.one_thread)
+        if len(on_one_thread) <= deaths:
             raise GuestDiedError("the guest died")
         return SuiteResult("7.3", "7.3.4", 2)
 
@@ -65,6 +65,7 @@ def test_a_guest_that_dies_is_booted_again(
     else:
         with pytest.raises(GuestDiedError):
             matrix.run_suite("7.3", tmp_path, told.append)
+    assert on_one_thread == [False, True][: deaths + 1]
 
 
 def test_a_guest_that_dies_is_a_failure(
