@@ -14,6 +14,7 @@ from damon_tuner.kernel_iface.host import (
     AccessPattern,
     Action,
     Context,
+    Intervals,
     MonitoringAttrs,
     Operations,
     Probe,
@@ -34,6 +35,8 @@ MAPPED_BYTES = 32 * MIB
 COLD = AccessPattern(min_sz_bytes=4096, max_nr_accesses=0, min_age=10)
 PAGEOUT = Scheme(Action.PAGEOUT, COLD, Quota(sz_bytes=64 * MIB, reset_interval_ms=500))
 
+ATTRS = MonitoringAttrs()
+
 Spawn = Callable[[], "subprocess.Popen[str]"]
 
 
@@ -47,8 +50,8 @@ def session(tmp_path: Path) -> Iterator[Session]:
     assert damon_settings() == before
 
 
-def managed(session: Session, *pids: int) -> SessionHost:
-    host = SessionHost(session, Context(targets=tuple(map(Target, pids))))
+def managed(session: Session, *pids: int, attrs: MonitoringAttrs = ATTRS) -> SessionHost:
+    host = SessionHost(session, Context(attrs=attrs, targets=tuple(map(Target, pids))))
     host.start(())
     return host
 
@@ -99,7 +102,9 @@ def test_processes_come_and_go_and_what_is_known_of_the_others_stays(
     session: Session, spawn_idler: Spawn
 ):
     one, two, three = (spawn_idler() for _ in range(3))
-    host = managed(session, one.pid, two.pid)
+    # DAMON gives a new target its regions when it next looks for changed mappings
+    soon = MonitoringAttrs(Intervals(update_us=2_000_000))
+    host = managed(session, one.pid, two.pid, attrs=soon)
     both = observe_until(host, lambda s: covered(s) > 2 * MAPPED_BYTES)
     assert covered(both) > 2 * MAPPED_BYTES
     assert both.resident_bytes > 2 * MAPPED_BYTES
