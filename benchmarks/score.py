@@ -28,6 +28,8 @@ from damon_tuner.benchmarks.normalised import (
 from damon_tuner.benchmarks.sets import HELD_OUT
 
 SCORE = "score"
+BREACHES_MAX = 0.02
+"""Who is over the budget in more control intervals than this does not keep it."""
 METRICS = ("saving", "slowdown", "breaches")
 PER_WORKLOAD = "searched_per_workload"
 
@@ -94,15 +96,27 @@ class Panel:
         """The family with the lowest mean score, and that."""
         return worst_family(self._families(contender))
 
-    def best(self, *kinds: str) -> str | None:
+    def best(self, *kinds: str, among: Callable[[str], bool] = lambda _: True) -> str | None:
         """The contender of these kinds with the highest interquartile mean."""
-        names = [name for name in self.contenders if self.kinds[name] in kinds]
+        names = [name for name in self.contenders if self.kinds[name] in kinds and among(name)]
         return max(names, key=lambda name: self.iqm(name).value, default=None)
+
+    @property
+    def _single_kinds(self) -> frozenset[str]:
+        return frozenset(self.kinds.values()) - {POLICY, ORACLE}
 
     @property
     def best_single(self) -> str | None:
         """The best that is not learned, and is the same for all workloads."""
-        return self.best(*{*self.kinds.values()} - {POLICY, ORACLE})
+        return self.best(*self._single_kinds)
+
+    @property
+    def best_within(self) -> str | None:
+        """The best of those again that are over the budget no more often than ``BREACHES_MAX``."""
+        return self.best(
+            *self._single_kinds,
+            among=lambda name: self.summary(name, "breaches").value <= BREACHES_MAX,
+        )
 
     def of_clairvoyant(self, contender: str) -> Summary:
         """What was saved as a share of what could be saved: a ratio of two means."""
@@ -227,12 +241,13 @@ def _panel_figures(panel: Panel, prefix: str) -> Iterator[Figure]:
         yield _figure(f"{prefix}.{name}.iqm", panel.iqm(name), panel)
         for metric in METRICS:
             yield _figure(f"{prefix}.{name}.{metric}", panel.summary(name, metric), panel)
-    best = panel.best_single
-    if best is not None:
-        yield _figure(f"{prefix}.best_single.iqm", panel.iqm(best), panel, best)
-    oracle = panel.best(ORACLE)
-    if oracle is not None:
-        yield _figure(f"{prefix}.{PER_WORKLOAD}.iqm", panel.iqm(oracle), panel, oracle)
+    for what, best in (
+        ("best_single", panel.best_single),
+        ("best_single_within", panel.best_within),
+        (PER_WORKLOAD, panel.best(ORACLE)),
+    ):
+        if best is not None:
+            yield _figure(f"{prefix}.{what}.iqm", panel.iqm(best), panel, best)
     for name in panel.contenders:
         if panel.kinds[name] == POLICY:
             yield from _learned_figures(panel, prefix, name)
