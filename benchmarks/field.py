@@ -60,7 +60,7 @@ def field_figures(nr_threads: int) -> list[Figure]:
     figures = []
     for name, run in changed.items():
         memory = run["resident_byte_s"] / base["resident_byte_s"] - 1.0
-        busy_us = np.maximum(base["busy_us"], _core.MIN_CPU_SHARE * base["time_us"])
+        busy_us = np.maximum(base["busy_us"], _core.MIN_WORKED_SHARE * base["time_us"])
         runtime = (run["lost_us"] - base["lost_us"]) / busy_us
         figures += [
             _figure(f"{name}.memory_change", memory),

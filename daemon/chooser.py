@@ -87,11 +87,18 @@ class Chooser:
     """Decides for one tenant, with one guard for whoever decides."""
 
     def __init__(
-        self, policy: Trusted, fallback: FixedRule, budget: float, limits: GuardLimits
+        self,
+        policy: Trusted,
+        fallback: FixedRule,
+        budget: float,
+        limits: GuardLimits,
+        slowdown_of: str = "work",
     ) -> None:
         self._policy = policy
         self._fallback = fallback
-        self._learned = LearnedPolicy(policy.network, budget, limits, schema=policy.schema)
+        self._learned = LearnedPolicy(
+            policy.network, budget, limits, schema=policy.schema, slowdown_of=slowdown_of
+        )
         self._limits = limits
         self._switch = WatermarkSwitch()
         self._outside = self._distrusted = 0
@@ -108,16 +115,23 @@ class Chooser:
         return self._learned.rates()["slowdown_300s"]
 
     def reconfigure(
-        self, policy: Trusted, fallback: FixedRule, budget: float, limits: GuardLimits
+        self,
+        policy: Trusted,
+        fallback: FixedRule,
+        budget: float,
+        limits: GuardLimits,
+        slowdown_of: str = "work",
     ) -> None:
         """Go on with others; what the guard knows stays, unless other knobs are set."""
         is_same = policy.schema == self._policy.schema
         self._policy, self._fallback, self._limits = policy, fallback, limits
         if not is_same:
-            self._learned = LearnedPolicy(policy.network, budget, limits, schema=policy.schema)
+            self._learned = LearnedPolicy(
+                policy.network, budget, limits, schema=policy.schema, slowdown_of=slowdown_of
+            )
             return
         self._learned.set_network(policy.network)
-        self._learned.set_budget(budget)
+        self._learned.set_budget(budget, slowdown_of)
         self._learned.set_limits(limits)
 
     def decide(self, snapshot: Snapshot, tripped: Collection[str]) -> Decision:

@@ -23,6 +23,7 @@ def manage_process(
     policy_path: Path | None,
     static: str | None,
     budget: float,
+    slowdown_of: str = "work",
     interval_s: float,
     duration_s: float | None,
     swap_in_us: float | None,
@@ -38,7 +39,7 @@ def manage_process(
             it was before.
 
     """
-    policy = choose_policy(policy_path, static, budget)
+    policy = choose_policy(policy_path, static, budget, slowdown_of)
     context = Context(pid=pid, attrs=MONITORING)
     SysfsHost(context, state_dir=state_dir).check()
     host = SysfsHost(
@@ -69,8 +70,13 @@ def _groups(policy: Policy, static: str | None) -> tuple[str, ...]:
     return policy.schema.groups if isinstance(policy, LearnedPolicy) else ()
 
 
-def choose_policy(path: Path | None, static: str | None, budget: float) -> Policy:
-    """The learned policy of ``path``, or the rule of that name, made new for a tenant."""
+def choose_policy(
+    path: Path | None, static: str | None, budget: float, slowdown_of: str = "work"
+) -> Policy:
+    """The learned policy of ``path``, or the rule of that name, made new for a tenant.
+
+    A rule decides itself of what the budget is a share.
+    """
     if static is not None:
         if static not in RULES:
             raise TunerError(f"no rule is called {static!r}; known are {', '.join(RULES)}")
@@ -78,4 +84,4 @@ def choose_policy(path: Path | None, static: str | None, budget: float) -> Polic
     if path is None:
         raise ValueError("give the path of a policy or the name of a rule")
     policy = trusted_policy(path)
-    return LearnedPolicy(policy.network, budget, schema=policy.schema)
+    return LearnedPolicy(policy.network, budget, schema=policy.schema, slowdown_of=slowdown_of)

@@ -331,13 +331,13 @@ class Supervisor:
         config, fallback = found.config, STATIC_POLICIES[self._config.fallback]
         kept = self._choosers.pop(found.name, None)
         if kept is None or not kept[1] & set(found.pids):
-            return Chooser(self._policy, fallback, config.budget, _limits(config))
-        kept[0].reconfigure(self._policy, fallback, config.budget, _limits(config))
+            return Chooser(self._policy, fallback, *_asked(config))
+        kept[0].reconfigure(self._policy, fallback, *_asked(config))
         return kept[0]
 
     def _reconfigure_one(self, name: str, tenant: ManagedTenant, config: TenantConfig) -> None:
         fallback = STATIC_POLICIES[self._config.fallback]
-        tenant.chooser.reconfigure(self._policy, fallback, config.budget, _limits(config))
+        tenant.chooser.reconfigure(self._policy, fallback, *_asked(config))
         tenant.host.reconfigure(
             swap_in_us=self._swap_in_us, disk_in_us=self._disk_in_us, lease_s=self._lease_s
         )
@@ -479,6 +479,8 @@ def _is_same(before: TenantConfig, now: TenantConfig) -> bool:
     )
 
 
-def _limits(config: TenantConfig) -> GuardLimits:
+def _asked(config: TenantConfig) -> tuple[float, GuardLimits, str]:
+    """What the operator asks of whoever decides for a tenant."""
     limits = config.limits
-    return GuardLimits(limits.min_age_s, limits.max_quota_bytes_per_s, limits.max_age_division)
+    guard = GuardLimits(limits.min_age_s, limits.max_quota_bytes_per_s, limits.max_age_division)
+    return config.budget, guard, config.slowdown_of

@@ -15,7 +15,7 @@ Buffer: TypeAlias = Any
 KNOB_GROUPS: tuple[str, ...]
 TRUTH_NAMES: tuple[str, ...]
 FORECAST_HORIZONS_S: tuple[float, ...]
-MIN_CPU_SHARE: float
+MIN_WORKED_SHARE: float
 """A tenant that uses less of a CPU than this cannot be slowed down measurably."""
 
 _Param = tuple[str, float, float, float, float, bool]
@@ -185,8 +185,9 @@ class Batch:
 class Decider:
     """The decision path of one tenant, around the network: observe, answer, act.
 
-    The limits may be narrower than the guard's own, which are the defaults; ``ValueError``
-    otherwise.
+    The limits may be narrower than the guard's own, which are the defaults. So much of the time
+    that passes counts as worked at least as ``min_worked_share`` says, 1 being that of one CPU:
+    from MIN_WORKED_SHARE to 1. ``ValueError`` otherwise.
     """
 
     def __init__(
@@ -197,8 +198,9 @@ class Decider:
         min_age_s: float = 2.0,
         max_quota_bytes_per_s: float = 4294967296.0,
         max_age_division: float = 4.0,
+        min_worked_share: float = ...,
     ) -> None: ...
-    def set_budget(self, budget: float, /) -> None:
+    def set_budget(self, budget: float, /, *, min_worked_share: float = ...) -> None:
         """Decide for another budget from now on; all else goes on."""
 
     def set_limits(

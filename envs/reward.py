@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damon_tuner._core import MIN_CPU_SHARE, TRUTH_NAMES
+from damon_tuner._core import MIN_WORKED_SHARE, TRUTH_NAMES
 
 Floats = NDArray[np.float64]
 
+_USUAL_BUDGET = 0.02
 _COLUMN = {name: i for i, name in enumerate(TRUTH_NAMES)}
 
 
@@ -18,15 +20,21 @@ _COLUMN = {name: i for i, name in enumerate(TRUTH_NAMES)}
 class RewardWeights:
     """How a control interval's slowdown weighs against its saving.
 
-    ``used`` is the price of using the budget once, of which at most ``used_max`` are counted: a
-    burst of faults is far above any budget, and an agent must still tell a long one from a short
-    one. A load that runs faster earns at most as much. ``breach`` is the price of being above the
-    budget at all, and ``beyond`` that of each doubling above it.
+    A saving is worth ``sqrt(saving + even) - sqrt(even)``, which is proportional to it while it is
+    small against ``even`` and grows ever less beyond: a policy that saves a little on every load
+    is better than one that saves much on few. ``used`` is the price of using the budget once, of
+    which at most ``used_max`` are counted: a burst of faults is far above any budget, and an agent
+    must still tell a long one from a short one. A load that runs faster earns at most as much.
+    ``breach`` is the price of being above a budget of 2 % at all, and ``beyond`` that of each
+    doubling above the budget. With a larger budget more can be saved, so that breaches pay sooner:
+    their price is in proportion to the budget to the power of ``breach_power``.
     """
 
-    used: float = 0.06
+    even: float = 0.01
+    used: float = 0.02
     used_max: float = 100.0
-    breach: float = 0.9
+    breach: float = 1.8
+    breach_power: float = 0.4
     beyond: float = 0.1
 
 
@@ -47,7 +55,7 @@ def outcome(truth: Floats) -> Outcome:
     """Read the simulator's ``truth`` (hosts x T, differences over an interval)."""
     columns = {name: truth[:, i] for name, i in _COLUMN.items()}
     lost_us = columns["lost_us"] - columns["lost_unmanaged_us"]
-    worked_us = np.maximum(columns["busy_us"], MIN_CPU_SHARE * columns["time_us"])
+    worked_us = np.maximum(columns["busy_us"], MIN_WORKED_SHARE * columns["time_us"])
     return Outcome(
         saving=1.0 - columns["cost_byte_s"] / columns["cost_unmanaged_byte_s"],
         slowdown=lost_us / worked_us,
@@ -75,5 +83,12 @@ def estimated_outcome(
 def reward(result: Outcome, budget: Floats, weights: RewardWeights) -> Floats:
     """Reward of each host's interval, shape (hosts,)."""
     used = result.slowdown / budget
-    price = weights.used * np.clip(used, -1.0, weights.used_max) + weights.breach * (used > 1.0)
-    return result.saving - price - weights.beyond * np.log2(np.maximum(used, 1.0))
+    breach = weights.breach * (budget / _USUAL_BUDGET) ** weights.breach_power
+    price = weights.used * np.clip(used, -1.0, weights.used_max) + breach * (used > 1.0)
+    price += weights.beyond * np.log2(np.maximum(used, 1.0))
+    worth: Floats = _worth(result.saving, weights.even) - price
+    return worth
+
+
+def _worth(saving: Floats, even: float) -> Floats:
+    return np.sign(saving) * (np.sqrt(np.abs(saving) + even) - math.sqrt(even))

@@ -19,6 +19,13 @@ from damon_tuner.policies.schema import RECLAIM, Schema
 MONITORING = MonitoringAttrs(max_nr_regions=200)
 """How the tuner has DAMON monitor: the kernel's intervals, at most 200 regions."""
 
+SLOWDOWN_OF: Mapping[str, float] = {"work": _core.MIN_WORKED_SHARE, "time": 1.0}
+"""Of what a slowdown is a share, and how much of the time that passes counts as worked at least.
+
+Of the time that a tenant works: whatever it does takes longer by no more than the budget. Of all
+the time, as the kernel's pressure is: what a tenant gets done that mostly waits for others.
+"""
+
 CONTROL_INTERVAL_S = 5.0
 DEFAULT_BUDGET = 0.02
 
@@ -80,7 +87,8 @@ class Policy(Protocol):
 class LearnedPolicy:
     """A trained network within its guard, for one tenant and one slowdown ``budget`` (0 to 1).
 
-    ``schema`` says what the network sees and sets.
+    ``schema`` says what the network sees and sets, ``slowdown_of``, a key of ``SLOWDOWN_OF``, of
+    what the budget is a share.
 
     Raises:
         ValueError: the budget is no share, or a limit is wider than the guard's own.
@@ -94,10 +102,16 @@ class LearnedPolicy:
         limits: GuardLimits | None = None,
         *,
         schema: Schema = RECLAIM,
+        slowdown_of: str = "work",
     ) -> None:
         self._network = network
         self._schema = schema
-        self._decider = _core.Decider(budget, groups=schema.groups, **_as_arguments(limits))
+        self._decider = _core.Decider(
+            budget,
+            groups=schema.groups,
+            min_worked_share=SLOWDOWN_OF[slowdown_of],
+            **_as_arguments(limits),
+        )
         self._observation = array("f", bytes(4 * schema.nr_features))
         self._action = array("f", bytes(4 * schema.nr_knobs))
 
@@ -129,9 +143,9 @@ class LearnedPolicy:
         """Ask another network of the same schema from the next decision on; all else goes on."""
         self._network = network
 
-    def set_budget(self, budget: float) -> None:
+    def set_budget(self, budget: float, slowdown_of: str = "work") -> None:
         """Decide for another budget from the next decision on; all else goes on."""
-        self._decider.set_budget(budget)
+        self._decider.set_budget(budget, min_worked_share=SLOWDOWN_OF[slowdown_of])
 
     def set_limits(self, limits: GuardLimits | None) -> None:
         """Decide within other limits, or the guard's own; all else goes on."""

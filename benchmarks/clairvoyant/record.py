@@ -158,7 +158,7 @@ class _Recorder:
             first_touch_us=(float(self._first_touch_us[0]), float(self._first_touch_us[1])),
             cost_unmanaged_byte_s=total["cost_unmanaged_byte_s"],
             lost_unmanaged_us=total["lost_unmanaged_us"],
-            worked_us=max(total["busy_us"], _core.MIN_CPU_SHARE * total["time_us"]),
+            worked_us=max(total["busy_us"], _core.MIN_WORKED_SHARE * total["time_us"]),
             oom_kills=int(total["oom_kills"]),
         )
 

@@ -10,7 +10,7 @@ from damon_tuner.policies.decision import Policy
 NONE, LEARNED = "none", "learned"
 
 
-def contender(name: str, policy: Path, budget: float) -> Policy | None:
+def contender(name: str, policy: Path, budget: float, slowdown_of: str = "work") -> Policy | None:
     """The rule of that name; nobody is ``None``, and ``learned`` is the file ``policy``.
 
     Raises ``TunerError`` for a name that there is not, or a file that is no policy.
@@ -18,5 +18,5 @@ def contender(name: str, policy: Path, budget: float) -> Policy | None:
     if name == NONE:
         return None
     if name == LEARNED:
-        return choose_policy(policy, None, budget)
+        return choose_policy(policy, None, budget, slowdown_of)
     return choose_policy(None, name, budget)

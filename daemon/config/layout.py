@@ -72,6 +72,7 @@ def _share(low: float, example: str) -> Quantity:
 _FAULT_TIME = Quantity("time", MICROSECONDS, 0.1, 1e6, "80us")
 
 _BUDGET = Key("budget", _share(1e-6, "2%"))
+_SLOWDOWN_OF = Key("slowdown_of", Choice(["work", "time"]))
 
 # The ends that loosen are the guard's own: a configuration can only be stricter.
 _LIMITS = Table(
@@ -101,6 +102,7 @@ TENANT = Table(
         "unit": Key("unit", UnitName()),
         "cgroup": Key("cgroup", CgroupPath()),
         "budget": _BUDGET,
+        "slowdown_of": _SLOWDOWN_OF,
         "price": Key("price", Number(0.001, 1000.0)),
     },
     {"limits": _LIMITS, "score": _SCORE},
@@ -131,6 +133,7 @@ ROOT = Table(
         "mode": Key("mode", Choice([mode.value for mode in Mode])),
         "interval": Key("interval_s", _time(0.5, 60.0, "5s")),
         "budget": _BUDGET,
+        "slowdown_of": _SLOWDOWN_OF,
         "max_tenants": Key("max_tenants", Whole(1, 32)),
         "policy": Key("policy", AbsolutePath()),
         "fallback": Key("fallback", Choice(list(STATIC_POLICIES))),

@@ -104,7 +104,11 @@ def _tenant(name: str, config: Config, settings: Settings) -> TenantConfig:
     at = ("tenants", name)
     own = settings.fields((*at, "limits"), TENANT.tables["limits"])
     score = settings.fields((*at, "score"), TENANT.tables["score"])
-    fields = {"budget": config.budget, **settings.fields(at, TENANT)}
+    fields = {
+        "budget": config.budget,
+        "slowdown_of": config.slowdown_of,
+        **settings.fields(at, TENANT),
+    }
     return TenantConfig(
         name=name,
         **fields,

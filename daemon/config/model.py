@@ -58,8 +58,8 @@ class TenantConfig:
     """One tenant; exactly one of ``pid``, ``pid_file``, ``unit`` and ``cgroup`` is set.
 
     ``unit`` and ``cgroup`` (below the mount of cgroup v2) may be glob patterns. ``budget`` is the
-    share of slowdown allowed. ``price`` is the worth of a byte of this tenant's memory beside
-    one of the others'.
+    share of slowdown allowed: of the time that the tenant works, or of all the time. ``price`` is
+    the worth of a byte of this tenant's memory beside one of the others'.
     """
 
     name: str
@@ -68,6 +68,7 @@ class TenantConfig:
     unit: str | None = None
     cgroup: str | None = None
     budget: float = DEFAULT_BUDGET
+    slowdown_of: Literal["work", "time"] = "work"
     price: float = 1.0
     limits: Limits = Limits()
     score: Score | None = None
@@ -102,13 +103,14 @@ class Config:
 
     ``policy`` None is the shipped one, ``swap_in_us`` None measures what a major fault costs,
     ``disk_in_us`` None what one costs that reads a disk (where ``swap_in_us`` is given: as much),
-    ``metrics`` None writes none. ``limits`` and ``budget`` are already in each tenant that has
-    none of its own.
+    ``metrics`` None writes none. ``limits``, ``budget`` and ``slowdown_of`` are already in each
+    tenant that has none of its own.
     """
 
     mode: Mode = Mode.SHADOW
     interval_s: float = 5.0
     budget: float = DEFAULT_BUDGET
+    slowdown_of: Literal["work", "time"] = "work"
     max_tenants: int = 8
     policy: Path | None = None
     fallback: str = "damon_reclaim"

@@ -50,6 +50,14 @@ static int check_budget(double budget)
 	return -1;
 }
 
+static int check_worked_share(double share)
+{
+	if (share >= MIN_WORKED_SHARE && share <= 1.0)
+		return 0;
+	PyErr_SetString(PyExc_ValueError, "min_worked_share must be from 0.01 to 1");
+	return -1;
+}
+
 static int check_limits(const struct guard_limits *limits)
 {
 	const char *wrong = guard_check_limits(limits);
@@ -70,22 +78,24 @@ static int check_initialised(const DeciderObject *self)
 static int Decider_init(DeciderObject *self, PyObject *args, PyObject *kwargs)
 {
 	static char *names[] = { "budget", "groups", "min_age_s", "max_quota_bytes_per_s",
-				 "max_age_division", NULL };
+				 "max_age_division", "min_worked_share", NULL };
 	struct guard_limits limits = guard_default_limits;
 	unsigned groups = GROUP_BIT(GROUP_RECLAIM);
-	double budget;
+	double budget, worked_share = MIN_WORKED_SHARE;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$O&ddd", names, &budget, groups_from_py,
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$O&dddd", names, &budget, groups_from_py,
 					 &groups, &limits.min_age_s,
-					 &limits.max_quota_bytes_per_s, &limits.max_age_division))
+					 &limits.max_quota_bytes_per_s, &limits.max_age_division,
+					 &worked_share))
 		return -1;
-	if (check_budget(budget) || check_limits(&limits))
+	if (check_budget(budget) || check_limits(&limits) || check_worked_share(worked_share))
 		return -1;
 	if (!decider_init(&self->decider, groups, budget)) {
 		PyErr_NoMemory();
 		return -1;
 	}
 	self->decider.guard.limits = limits;
+	self->decider.rates.min_worked_share = worked_share;
 	return 0;
 }
 
@@ -95,15 +105,17 @@ static void Decider_dealloc(PyObject *self)
 	heap_dealloc(self);
 }
 
-static PyObject *Decider_set_budget(DeciderObject *self, PyObject *args)
+static PyObject *Decider_set_budget(DeciderObject *self, PyObject *args, PyObject *kwargs)
 {
-	double budget;
+	static char *names[] = { "", "min_worked_share", NULL };
+	double budget, worked_share = MIN_WORKED_SHARE;
 
-	if (!PyArg_ParseTuple(args, "d", &budget))
+	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "d|$d", names, &budget, &worked_share))
 		return NULL;
-	if (check_initialised(self) || check_budget(budget))
+	if (check_initialised(self) || check_budget(budget) || check_worked_share(worked_share))
 		return NULL;
 	self->decider.budget = budget;
+	self->decider.rates.min_worked_share = worked_share;
 	Py_RETURN_NONE;
 }
 
@@ -221,7 +233,8 @@ static PyMethodDef Decider_methods[] = {
 	{ "observe", (PyCFunction)(void (*)(void))Decider_observe, METH_VARARGS | METH_KEYWORDS,
 	  "Take in a snapshot." },
 	{ "act", (PyCFunction)Decider_act, METH_VARARGS, "Turn an action into a plan." },
-	{ "set_budget", (PyCFunction)Decider_set_budget, METH_VARARGS,
+	{ "set_budget", (PyCFunction)(void (*)(void))Decider_set_budget,
+	  METH_VARARGS | METH_KEYWORDS,
 	  "Decide for another budget from now on." },
 	{ "set_limits", (PyCFunction)(void (*)(void))Decider_set_limits,
 	  METH_VARARGS | METH_KEYWORDS, "Decide within other limits from now on." },

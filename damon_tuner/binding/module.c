@@ -236,7 +236,7 @@ PyMODINIT_FUNC PyInit__core(void)
 	    add_constant(module, "TRUTH_NAMES", names_to_py(truth_names, NR_TRUTH)) ||
 	    add_constant(module, "FORECAST_HORIZONS_S",
 			 doubles_to_py(forecast_horizon_s, NR_FORECAST_HORIZONS)) ||
-	    add_constant(module, "MIN_CPU_SHARE", PyFloat_FromDouble(MIN_CPU_SHARE)) ||
+	    add_constant(module, "MIN_WORKED_SHARE", PyFloat_FromDouble(MIN_WORKED_SHARE)) ||
 	    add_constant(module, "FAMILIES", families_to_py()) ||
 	    add_constant(module, "RECORDED",
 			 params_to_py(family_param, &workload_recorded,

@@ -18,7 +18,7 @@ from damon_tuner.cli.options import (
     seconds_or_none,
     share,
 )
-from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET
+from damon_tuner.policies.decision import CONTROL_INTERVAL_S, DEFAULT_BUDGET, SLOWDOWN_OF
 
 _WATCH_S = 10.0
 
@@ -46,6 +46,13 @@ def _add_run(commands: Commands) -> None:
         "--static", metavar="NAME", help="a rule instead, by name (docs/baselines.md)"
     )
     parser.add_argument("--budget", type=share, default=DEFAULT_BUDGET, help="slowdown allowed")
+    parser.add_argument(
+        "--slowdown-of",
+        choices=SLOWDOWN_OF,
+        default="work",
+        help="the budget is a share of the time that the process works, or of all the time: for "
+        "who mostly waits for others, and is to get as much done (default: work)",
+    )
     parser.add_argument(
         "--interval", type=interval, default=CONTROL_INTERVAL_S, help="seconds a decision"
     )
@@ -137,6 +144,7 @@ def _run(args: argparse.Namespace) -> None:
         policy_path=None if args.static else args.policy or PRETRAINED,
         static=args.static,
         budget=args.budget,
+        slowdown_of=args.slowdown_of,
         interval_s=args.interval,
         duration_s=args.duration,
         swap_in_us=args.swap_in_us,

@@ -16,7 +16,7 @@ struct bearable {
 	bool started;
 	uint64_t swapped_bytes;
 	double watched_s;
-	double cpu_share;
+	double worked_share;
 	/* of late: pages that went out, that came back, and what that took */
 	double pages_out;
 	double faults;

@@ -12,6 +12,7 @@ bool decider_init(struct decider *d, unsigned groups, double budget)
 	d->groups = groups;
 	d->budget = budget;
 	d->acted_age = UINT32_MAX;
+	d->rates.min_worked_share = MIN_WORKED_SHARE;
 	guard_init(&d->guard);
 	if (recall_is_needed(groups) && !recall)
 		recall = malloc(sizeof(*recall));
@@ -51,7 +52,8 @@ void decider_observe(struct decider *d, const struct snapshot *snapshot, unsigne
 	}
 	rates_update(&d->rates, snapshot);
 	if (d->groups & GROUP_BIT(GROUP_ADAPTIVE)) {
-		returns_update(&d->returns, snapshot, d->acted_age, d->budget);
+		returns_update(&d->returns, snapshot, d->acted_age, d->budget,
+			       d->rates.min_worked_share);
 		bearable_update(&d->bearable, snapshot, &d->rates, d->budget);
 	}
 	if (d->recall)

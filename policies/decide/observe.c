@@ -100,12 +100,11 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	r->dt_s = r->primed ? dt_us * 1e-6 : 0.0;
 	if (r->dt_s > 0.0) {
 		const double cpu_us = since(s->cpu_time_us, r->cpu_time_us);
-		const double worked_us = fmax(cpu_us, MIN_CPU_SHARE * dt_us);
+		const double worked_us = fmax(cpu_us, r->min_worked_share * dt_us);
 
-		r->competing = since(s->competing_us, r->competing_us) / worked_us;
 		r->faults = since(s->major_faults, r->major_faults);
 		r->stalled_us = stalled_us(r, s);
-		r->cpu_share = cpu_us / dt_us;
+		r->worked_share = worked_us / dt_us;
 		r->slowdown = r->stalled_us / worked_us;
 		r->pressure = clamp(since(s->psi_some_us, r->psi_some_us) / dt_us, 0.0, 1.0);
 		r->tried_bytes_per_s =
@@ -124,7 +123,6 @@ void rates_update(struct rates *r, const struct snapshot *s)
 	r->psi_some_us = s->psi_some_us;
 	r->sz_tried_bytes = s->stats.sz_tried_bytes;
 	r->swap_ins = s->swap_ins;
-	r->competing_us = s->competing_us;
 	r->promoted_bytes = s->promoted_bytes;
 	r->demoted_bytes = s->demoted_bytes;
 	r->resident_share = resident;
@@ -203,7 +201,9 @@ static void observe_base(const struct snapshot *s, const struct told *told, floa
 	o[OBS_swap_in_log] = log_us(s->swap_in_us);
 	o[OBS_disk_in_log] = log_us(s->disk_in_us > 0.0 ? s->disk_in_us : s->swap_in_us);
 	o[OBS_disk_swapped_share] = (float)s->disk_swapped_share;
-	o[OBS_competing_log] = against_budget(r->competing, told->budget);
+	/* -1 for the least that counts, 0 for half a CPU, 1 for 16 CPUs */
+	o[OBS_worked_share_log] = (float)clamp(log10(fmax(r->worked_share, MIN_WORKED_SHARE)) / 1.6 + 0.25,
+					 -1.0, 1.0);
 	o[OBS_budget_log] = (float)clamp(log10(told->budget) + 2.0, -1.0, 1.0);
 	o[OBS_hold] = (float)told->hold;
 }

@@ -14,7 +14,7 @@
 #include "snapshot.h"
 
 /* A tenant that uses less of a CPU than this cannot be slowed down measurably. */
-#define MIN_CPU_SHARE 0.01
+#define MIN_WORKED_SHARE 0.01
 
 /* What every policy sees. */
 #define BASE_FEATURES(X)                                                                       \
@@ -51,7 +51,7 @@
 	X(swap_in_log)                                                                         \
 	X(disk_in_log)                                                                         \
 	X(disk_swapped_share)                                                                  \
-	X(competing_log)                                                                       \
+	X(worked_share_log)                                                                    \
 	X(budget_log)                                                                          \
 	/* the knobs in force, and how long the guard still holds back */                      \
 	X(last_min_age)                                                                        \
@@ -160,22 +160,18 @@ struct rates {
 	uint64_t psi_some_us;
 	uint64_t sz_tried_bytes;
 	uint64_t swap_ins;
-	uint64_t competing_us;
 	double resident_share;
 
+	/* so much of the time that passes counts as worked at least; 1 is that of one CPU */
+	double min_worked_share;
 	double dt_s;
 	double slowdown;
 	double slowdown_30s;
 	double slowdown_300s;
-	/*
-	 * what DAMON's threads took, beside it: monitoring alone may be more than an idle load
-	 * works
-	 */
-	double competing;
-	/* since the last snapshot: major faults, what they took, CPUs that the load used */
+	/* since the last snapshot: major faults, what they took, time worked to time passed */
 	double faults;
 	double stalled_us;
-	double cpu_share;
+	double worked_share;
 	double pressure;
 	double pressure_30s;
 	double tried_bytes_per_s;

@@ -108,7 +108,8 @@ static void average_in(double *mean, double value, double dt_s, double watched_s
 	*mean += (value - *mean) * fmin(dt_s / fmin(watched_s, tau_s), 1.0);
 }
 
-void returns_update(struct returns *r, const struct snapshot *s, uint32_t acted_age, double budget)
+void returns_update(struct returns *r, const struct snapshot *s, uint32_t acted_age, double budget,
+		    double min_worked_share)
 {
 	const double dt_us = s->time_us > r->time_us ? (double)(s->time_us - r->time_us) : 0.0;
 	const double cpu_us = s->cpu_time_us > r->cpu_time_us ?
@@ -124,7 +125,7 @@ void returns_update(struct returns *r, const struct snapshot *s, uint32_t acted_
 	r->watched_s += dt_s;
 	for (size_t k = 0; k < NR_RETURN_AGES; k++) {
 		const double per_byte = snapshot_swapped_in_us(s) / PAGE_BYTES /
-					fmax(cpu_us, MIN_CPU_SHARE * dt_us);
+					fmax(cpu_us, min_worked_share * dt_us);
 		const double most = back.bytes[k] * per_byte;
 
 		average_in(&r->most[k], most, dt_s, r->watched_s, MEAN_S);

@@ -54,6 +54,6 @@ void returns_init(struct returns *returns);
  * runs acts: from there on a young age tells of no access.
  */
 void returns_update(struct returns *returns, const struct snapshot *snapshot, uint32_t acted_age,
-		    double budget);
+		    double budget, double min_worked_share);
 
 #endif

@@ -77,7 +77,7 @@ class _Spender:
         if before is None or elapsed_s <= 0.0:
             return decision_of(Plan())
         cpu_us_per_s = (snapshot.cpu_time_us - before.cpu_time_us) / elapsed_s
-        allowed = self._budget * max(cpu_us_per_s, _core.MIN_CPU_SHARE * 1e6)
+        allowed = self._budget * max(cpu_us_per_s, _core.MIN_WORKED_SHARE * 1e6)
         faults = snapshot.major_faults - before.major_faults
         self._correct(faults * snapshot.swap_in_us / elapsed_s, allowed)
         return self._spend(snapshot, allowed, elapsed_s)

@@ -114,6 +114,24 @@ def test_a_lasting_breach_stops_the_static_policy_too(snapshots):
     assert "breach" in decisions[2].reasons
 
 
+def test_of_what_the_budget_is_can_change_without_a_gap(snapshots):
+    """Faults that take 3 % of all the time, of a load that works a tenth of it."""
+    choosing, faults, slowdowns = chooser(trusting()), 0, []
+    for snapshot in snapshots[:6]:
+        faults += int(0.15e6 / snapshot.swap_in_us)
+        waits = replace(
+            snapshot,
+            major_faults=faults,
+            swap_ins=faults,
+            cpu_time_us=snapshot.time_us // 10,
+        )
+        slowdowns.append(choosing.decide(waits, ()).slowdown)
+        if len(slowdowns) == 4:
+            choosing.reconfigure(trusting(), FALLBACK, 0.02, GuardLimits(), "time")
+    assert slowdowns[3] == pytest.approx(0.3, rel=0.01)
+    assert slowdowns[4:] == pytest.approx([0.03] * 2, rel=0.01)
+
+
 def test_limits_of_the_operator_hold(snapshots):
     choosing = chooser(trusting(), GuardLimits(min_age_s=200.0, max_quota_bytes_per_s=8192.0))
     for snapshot in snapshots:

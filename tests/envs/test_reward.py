@@ -52,3 +52,14 @@ def test_a_breach_costs_more_than_twice_the_saving_it_bought() -> None:
 
 def test_the_same_slowdown_is_fine_for_a_larger_budget() -> None:
     assert _reward(0.4, 0.05, budget=0.1) > _reward(0.4, 0.05, budget=0.01) + 0.4
+
+
+def test_a_little_everywhere_is_better_than_much_in_one_place() -> None:
+    assert 2 * _reward(0.2, 0.0) > _reward(0.4, 0.0) + _reward(0.0, 0.0)
+    assert _reward(-0.1, 0.0) == pytest.approx(-_reward(0.1, 0.0))
+
+
+def test_a_breach_of_a_larger_budget_costs_more() -> None:
+    prices = [_reward(0.0, 0.0, b) - _reward(0.0, b * 1.0001, b) for b in (0.01, 0.02, 0.05)]
+    assert prices == sorted(prices)
+    assert prices[1] == pytest.approx(RewardWeights().breach + RewardWeights().used, rel=1e-3)

@@ -159,13 +159,50 @@ def test_faults_from_a_disk_cost_what_the_disk_does() -> None:
     )
 
 
-def test_what_damon_takes_of_busy_cpus_is_seen_and_is_no_breach() -> None:
+def test_what_damon_takes_of_busy_cpus_is_no_breach() -> None:
     """Monitoring goes on whatever is decided: it must not stop page-out of an idle load."""
     decider = new()
-    before = observe(decider, at(0.0))
-    seen = observe(decider, at(STEP_S, competing_us=500_000))
+    observe(decider, at(0.0))
+    observe(decider, at(STEP_S, competing_us=500_000))
     assert decider.rates()["slowdown"] == 0.0
-    assert seen["competing_log"] > before["competing_log"] == -1.0
+
+
+def test_the_budget_may_be_of_all_the_time() -> None:
+    """A load that works a twentieth of the time, and takes 100 faults of 50 us in an interval."""
+    slowdown, quota = {}, {}
+    for share in (0.01, 1.0):
+        decider = _core.Decider(0.02, groups=DEFAULT_GROUPS, min_worked_share=share)
+        observe(decider, at(0.0, cpu_time_us=0))
+        worked_us = round(0.05 * STEP_S * 1e6)
+        observe(decider, at(STEP_S, cpu_time_us=worked_us, major_faults=100))
+        slowdown[share] = decider.rates()["slowdown"]
+        quota[share] = act(decider, 0.0, 0.0)["quota_bytes_per_s"]
+    assert slowdown[0.01] == pytest.approx(5_000 / (0.05 * STEP_S * 1e6))
+    assert slowdown[1.0] == pytest.approx(5_000 / (STEP_S * 1e6))
+    assert quota[1.0] > 10 * quota[0.01]
+
+
+def test_of_what_the_budget_is_can_change() -> None:
+    decider = new()
+    decider.set_budget(0.02, min_worked_share=1.0)
+    observe(decider, at(0.0, cpu_time_us=0))
+    observe(decider, at(STEP_S, cpu_time_us=0, major_faults=100))
+    assert decider.rates()["slowdown"] == pytest.approx(0.005 / STEP_S)
+    for share in (0.0, 0.005, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="min_worked_share"):
+            decider.set_budget(0.02, min_worked_share=share)
+        with pytest.raises(ValueError, match="min_worked_share"):
+            _core.Decider(0.02, min_worked_share=share)
+
+
+def test_how_much_a_load_works_is_seen() -> None:
+    seen = []
+    for cpus in (0.0, 0.01, 0.5, 16.0, 64.0):
+        decider = new()
+        observe(decider, at(0.0, cpu_time_us=0))
+        after = at(STEP_S, cpu_time_us=round(cpus * STEP_S * 1e6))
+        seen.append(observe(decider, after)["worked_share_log"])
+    assert seen == pytest.approx([-1.0, -1.0, 0.06, 1.0, 1.0], abs=0.01)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from damon_tuner.daemon.config import (
     Score,
     TenantConfig,
 )
+from damon_tuner.policies.decision import SLOWDOWN_OF
 from damon_tuner.policies.rules import STATIC_POLICIES
 
 EXAMPLE = Path(damon_tuner.daemon.__path__[0]) / "files" / "damon-tunerd.toml"
@@ -46,6 +47,7 @@ _paths = _cgroups.map(lambda path: Path("/", path))
 _names = st.from_regex(r"[A-Za-z0-9._@-]{1,64}", fullmatch=True)
 _units = st.from_regex(r"[A-Za-z0-9:_.\\@*?\[\]!-]{1,20}\.(service|scope)", fullmatch=True)
 _budgets = _floats(1e-6, 1.0)
+_slowdown_of = st.sampled_from(sorted(SLOWDOWN_OF))
 _limits = st.builds(
     Limits,
     min_age_s=_floats(2.0, 3600.0),
@@ -75,6 +77,7 @@ def _tenants(draw: st.DrawFn) -> tuple[TenantConfig, ...]:
             name,
             **{key: value},
             budget=draw(_budgets),
+            slowdown_of=draw(_slowdown_of),
             price=draw(_floats(0.001, 1000.0)),
             limits=draw(_limits),
             score=draw(st.none() | _scores),
@@ -88,6 +91,7 @@ configs = st.builds(
     mode=st.sampled_from(Mode),
     interval_s=_floats(0.5, 60.0),
     budget=_budgets,
+    slowdown_of=_slowdown_of,
     max_tenants=st.integers(1, 32),
     policy=st.none() | _paths,
     fallback=st.sampled_from(list(STATIC_POLICIES)),

@@ -47,6 +47,7 @@ def test_every_setting_of_the_example_can_be_in_force(tmp_path: Path) -> None:
     assert builds.score and builds.score.file == Path("/run/builds/jobs-per-minute")
     assert (database.pid_file, once.pid) == (Path("/run/postgresql/main.pid"), 1234)
     assert database.budget == config.budget
+    assert (config.slowdown_of, redis.slowdown_of) == ("work", "time")
 
 
 def test_what_the_example_calls_a_default_is_one(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def test_a_tenant_has_what_the_host_has_and_it_has_not(tmp_path: Path) -> None:
         tmp_path,
         """
         budget = "3%"
+        slowdown_of = "time"
         [limits]
         min_age = "1min"
         max_quota = "64MiB/s"
@@ -62,11 +63,13 @@ def test_a_tenant_has_what_the_host_has_and_it_has_not(tmp_path: Path) -> None:
         [tenants."b@1.x"]
         cgroup = "b/*"
         budget = "0.5%"
+        slowdown_of = "work"
         """,
     )
     a, b = config.tenants
     assert (a.name, a.budget, a.limits.min_age_s) == ("a", 0.03, 3600.0)
     assert (b.name, b.budget, b.limits) == ("b@1.x", 0.005, config.limits)
+    assert (a.slowdown_of, b.slowdown_of) == ("time", "work")
     assert a.limits.max_quota_bytes_per_s == 64 * 2**20
 
 
