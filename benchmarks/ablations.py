@@ -160,7 +160,11 @@ VARIANTS: Sequence[Variant] = (
     Variant("goals_set", groups(*DEFAULT_GROUPS, "goals")),
     Variant("prediction_set", groups(*DEFAULT_GROUPS, "prediction")),
     Variant("budget_use_free", weights(used=0.0)),
-    Variant("breaches_half_as_dear", weights(breach=0.6)),
+    Variant("breaches_half_as_dear", weights(breach=0.9)),
+    # beside so large a number a root is a line, of a three-hundredth of its slope at usual savings
+    Variant("saving_in_proportion", weights(even=1e4, used=7e-5, breach=6e-3, beyond=3e-4)),
+    Variant("no_worked_share", without(lambda name: name == "worked_share_log")),
+    Variant("exploring_more", hyperparams(log_std_init=-0.7)),
     Variant("absolute_quota", groups("reclaim")),
     Variant("no_returns", without(lambda name: name.startswith("return_"))),
     Variant("no_replicas", lambda config: replace(config, replicas=1)),
