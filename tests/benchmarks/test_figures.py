@@ -49,11 +49,10 @@ SPEED_BOUNDS = {
 
 
 def test_the_shipped_policy_is_seldom_outside_of_what_it_was_trained_on() -> None:
-    figures = outside_figures(
-        load_policy(PRETRAINED), budget=0.02, seeds=4, config=EpisodeConfig(episode_s=450.0)
-    )
+    # decisions of one episode are alike: of fewer episodes one that is odd would be a percent
+    figures = outside_figures(load_policy(PRETRAINED), budget=0.02, seeds=16)
     assert [f.more["set"] for f in figures] == [TRAINING, HELD_OUT]
-    assert figures[0].more["decisions"] == 7 * 4 * 90
+    assert figures[0].more["decisions"] == 7 * 16 * 180
     assert all(f.value < 0.01 for f in figures)
 
 
