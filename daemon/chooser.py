@@ -83,23 +83,23 @@ def trusted_policy(path: Path, allowed: Collection[str] = KNOB_GROUPS) -> Truste
     return Trusted(policy.network(), policy.envelope, str(path), hashlib.sha256(raw).hexdigest())
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the operator asks of whoever decides for a tenant; the fields of ``LearnedPolicy``."""
+
+    budget: float
+    limits: GuardLimits
+    slowdown_of: str = "work"
+
+
 class Chooser:
     """Decides for one tenant, with one guard for whoever decides."""
 
-    def __init__(
-        self,
-        policy: Trusted,
-        fallback: FixedRule,
-        budget: float,
-        limits: GuardLimits,
-        slowdown_of: str = "work",
-    ) -> None:
+    def __init__(self, policy: Trusted, fallback: FixedRule, asked: Asked) -> None:
         self._policy = policy
         self._fallback = fallback
-        self._learned = LearnedPolicy(
-            policy.network, budget, limits, schema=policy.schema, slowdown_of=slowdown_of
-        )
-        self._limits = limits
+        self._learned = _learned(policy, asked)
+        self._limits = asked.limits
         self._switch = WatermarkSwitch()
         self._outside = self._distrusted = 0
         self.reason = ""
@@ -114,25 +114,16 @@ class Chooser:
         """The share that faults cost, averaged over five minutes."""
         return self._learned.rates()["slowdown_300s"]
 
-    def reconfigure(
-        self,
-        policy: Trusted,
-        fallback: FixedRule,
-        budget: float,
-        limits: GuardLimits,
-        slowdown_of: str = "work",
-    ) -> None:
+    def reconfigure(self, policy: Trusted, fallback: FixedRule, asked: Asked) -> None:
         """Go on with others; what the guard knows stays, unless other knobs are set."""
         is_same = policy.schema == self._policy.schema
-        self._policy, self._fallback, self._limits = policy, fallback, limits
+        self._policy, self._fallback, self._limits = policy, fallback, asked.limits
         if not is_same:
-            self._learned = LearnedPolicy(
-                policy.network, budget, limits, schema=policy.schema, slowdown_of=slowdown_of
-            )
+            self._learned = _learned(policy, asked)
             return
         self._learned.set_network(policy.network)
-        self._learned.set_budget(budget, slowdown_of)
-        self._learned.set_limits(limits)
+        self._learned.set_budget(asked.budget, asked.slowdown_of)
+        self._learned.set_limits(asked.limits)
 
     def decide(self, snapshot: Snapshot, tripped: Collection[str]) -> Decision:
         """Decide what to run until the next snapshot; ``tripped`` is what tripped the guard."""
@@ -161,3 +152,13 @@ class Chooser:
             return ""
         named = ", ".join(outside[:_NAMED]) or "was until now"
         return f"outside of what the policy was trained on: {named}"
+
+
+def _learned(policy: Trusted, asked: Asked) -> LearnedPolicy:
+    return LearnedPolicy(
+        policy.network,
+        asked.budget,
+        asked.limits,
+        schema=policy.schema,
+        slowdown_of=asked.slowdown_of,
+    )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
-from damon_tuner.daemon.chooser import Chooser, Trusted
+from damon_tuner.daemon.chooser import Asked, Chooser, Trusted
 from damon_tuner.daemon.config import Config, TenantConfig
 from damon_tuner.daemon.held import Held
 from damon_tuner.daemon.host_watch import HostWatch
@@ -331,13 +331,13 @@ class Supervisor:
         config, fallback = found.config, STATIC_POLICIES[self._config.fallback]
         kept = self._choosers.pop(found.name, None)
         if kept is None or not kept[1] & set(found.pids):
-            return Chooser(self._policy, fallback, *_asked(config))
-        kept[0].reconfigure(self._policy, fallback, *_asked(config))
+            return Chooser(self._policy, fallback, _asked(config))
+        kept[0].reconfigure(self._policy, fallback, _asked(config))
         return kept[0]
 
     def _reconfigure_one(self, name: str, tenant: ManagedTenant, config: TenantConfig) -> None:
         fallback = STATIC_POLICIES[self._config.fallback]
-        tenant.chooser.reconfigure(self._policy, fallback, *_asked(config))
+        tenant.chooser.reconfigure(self._policy, fallback, _asked(config))
         tenant.host.reconfigure(
             swap_in_us=self._swap_in_us, disk_in_us=self._disk_in_us, lease_s=self._lease_s
         )
@@ -479,8 +479,7 @@ def _is_same(before: TenantConfig, now: TenantConfig) -> bool:
     )
 
 
-def _asked(config: TenantConfig) -> tuple[float, GuardLimits, str]:
-    """What the operator asks of whoever decides for a tenant."""
+def _asked(config: TenantConfig) -> Asked:
     limits = config.limits
     guard = GuardLimits(limits.min_age_s, limits.max_quota_bytes_per_s, limits.max_age_division)
-    return config.budget, guard, config.slowdown_of
+    return Asked(config.budget, guard, config.slowdown_of)

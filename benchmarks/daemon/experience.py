@@ -11,7 +11,7 @@ from pathlib import Path
 
 from damon_tuner.benchmarks.daemon.here import snapshot_of
 from damon_tuner.benchmarks.figure import Figure
-from damon_tuner.daemon.chooser import Chooser, trusted_policy
+from damon_tuner.daemon.chooser import Asked, Chooser, trusted_policy
 from damon_tuner.daemon.experience import Experience, ExperienceJournal, new_run
 from damon_tuner.daemon.service import PRETRAINED
 from damon_tuner.policies.decision import DEFAULT_BUDGET, MONITORING, GuardLimits
@@ -29,9 +29,8 @@ def experience_figures() -> Iterator[Figure]:
 
 
 def _of(nr_regions: int) -> Iterator[Figure]:
-    chooser = Chooser(
-        trusted_policy(PRETRAINED), STATIC_POLICIES["none"], DEFAULT_BUDGET, GuardLimits()
-    )
+    asked = Asked(DEFAULT_BUDGET, GuardLimits())
+    chooser = Chooser(trusted_policy(PRETRAINED), STATIC_POLICIES["none"], asked)
     rng, run, times_ms = random.Random(1), new_run(), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "experience"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from damon_tuner.benchmarks.daemon.process import SAMPLE_S
 from damon_tuner.benchmarks.figure import Figure, repeated
-from damon_tuner.daemon.chooser import Chooser, trusted_policy
+from damon_tuner.daemon.chooser import Asked, Chooser, trusted_policy
 from damon_tuner.daemon.service import PRETRAINED
 from damon_tuner.errors import TunerError
 from damon_tuner.kernel_iface.host import Intervals, Region, SchemeStats, Snapshot
@@ -65,12 +65,8 @@ def _first_decision() -> Figure:
 
 def _decision(nr_regions: int) -> Figure:
     """From a snapshot to schemes: observation, network, guard, plan, envelope."""
-    chooser = Chooser(
-        trusted_policy(PRETRAINED),
-        STATIC_POLICIES["damon_reclaim"],
-        DEFAULT_BUDGET,
-        GuardLimits(),
-    )
+    asked = Asked(DEFAULT_BUDGET, GuardLimits())
+    chooser = Chooser(trusted_policy(PRETRAINED), STATIC_POLICIES["damon_reclaim"], asked)
     rng, times_ms, cpu_ms = random.Random(1), [], []
     for number in range(_DECISIONS):
         snapshot = snapshot_of(number, nr_regions, rng)

@@ -30,6 +30,7 @@ from damon_tuner.daemon.config.quantities import (
     Quantity,
     Size,
 )
+from damon_tuner.policies.decision import SLOWDOWN_OF
 from damon_tuner.policies.rules import STATIC_POLICIES
 
 TENANT_NAME = re.compile(r"[A-Za-z0-9._@-]{1,64}")
@@ -72,7 +73,7 @@ def _share(low: float, example: str) -> Quantity:
 _FAULT_TIME = Quantity("time", MICROSECONDS, 0.1, 1e6, "80us")
 
 _BUDGET = Key("budget", _share(1e-6, "2%"))
-_SLOWDOWN_OF = Key("slowdown_of", Choice(["work", "time"]))
+_SLOWDOWN_OF = Key("slowdown_of", Choice(list(SLOWDOWN_OF)))
 
 # The ends that loosen are the guard's own: a configuration can only be stricter.
 _LIMITS = Table(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from damon_tuner import _core
-from damon_tuner.daemon.chooser import Chooser, Trusted, no_policy, trusted_policy
+from damon_tuner.daemon.chooser import Asked, Chooser, Trusted, no_policy, trusted_policy
 from damon_tuner.errors import PolicyFileError
 from damon_tuner.kernel_iface.host import Snapshot
 from damon_tuner.kernel_iface.sim import SimHost
@@ -43,7 +43,7 @@ def trusting(envelope: Envelope | None = None) -> Trusted:
 
 
 def chooser(policy: Trusted, limits: GuardLimits | None = None) -> Chooser:
-    return Chooser(policy, FALLBACK, 0.02, limits or GuardLimits())
+    return Chooser(policy, FALLBACK, Asked(0.02, limits or GuardLimits()))
 
 
 def test_a_policy_that_knows_what_it_sees_decides(snapshots):
@@ -71,7 +71,7 @@ def test_back_inside_the_policy_is_trusted_again_in_time(snapshots):
     for snapshot in snapshots[:3]:
         choosing.decide(snapshot, ())
     assert choosing.is_fallback
-    choosing.reconfigure(trusting(), FALLBACK, 0.02, GuardLimits())
+    choosing.reconfigure(trusting(), FALLBACK, Asked(0.02, GuardLimits()))
     waited = 0
     for snapshot in snapshots[3:]:
         choosing.decide(snapshot, ())
@@ -127,7 +127,7 @@ def test_of_what_the_budget_is_can_change_without_a_gap(snapshots):
         )
         slowdowns.append(choosing.decide(waits, ()).slowdown)
         if len(slowdowns) == 4:
-            choosing.reconfigure(trusting(), FALLBACK, 0.02, GuardLimits(), "time")
+            choosing.reconfigure(trusting(), FALLBACK, Asked(0.02, GuardLimits(), "time"))
     assert slowdowns[3] == pytest.approx(0.3, rel=0.01)
     assert slowdowns[4:] == pytest.approx([0.03] * 2, rel=0.01)
 
@@ -160,7 +160,9 @@ def test_limits_of_the_operator_hold_for_the_static_policy_too(snapshots):
     limits = GuardLimits(min_age_s=3600.0, max_quota_bytes_per_s=4096.0)
     choosing = chooser(no_policy("/none", "gone"), limits)
     for name in ("pageout_5s", "damon_reclaim"):
-        choosing.reconfigure(no_policy("/none", "gone"), STATIC_POLICIES[name], 0.02, limits)
+        choosing.reconfigure(
+            no_policy("/none", "gone"), STATIC_POLICIES[name], Asked(0.02, limits)
+        )
         roomy = replace(snapshots[0], memory_total_bytes=10_000, memory_free_bytes=3_000)
         (scheme,) = choosing.decide(roomy, ()).schemes
         assert scheme.pattern.min_age == 36_000
