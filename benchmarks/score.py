@@ -19,6 +19,7 @@ from damon_tuner.benchmarks.bootstrap import (
     mean_of_strata,
 )
 from damon_tuner.benchmarks.figure import Figure
+from damon_tuner.benchmarks.hindsight import chosen_afterwards
 from damon_tuner.benchmarks.normalised import (
     improvements,
     is_scored,
@@ -117,6 +118,22 @@ class Panel:
             *self._single_kinds,
             among=lambda name: self.summary(name, "breaches").value <= BREACHES_MAX,
         )
+
+    @property
+    def hindsight_within(self) -> Summary | None:
+        """The score of an oracle that knows after each episode whom it should have chosen.
+
+        It chooses among all contenders, each training seed being one, so that it is over the
+        budget no more often than ``BREACHES_MAX``; None where it cannot be.
+        """
+        workloads = [w for w in zip(*self.strata.values(), strict=True) if w[0].scored.any()]
+        scores = [np.vstack([stratum.of(SCORE) for stratum in strata]) for strata in workloads]
+        breaches = [
+            np.vstack([stratum.values["breaches"][:, stratum.scored] for stratum in strata])
+            for strata in workloads
+        ]
+        chosen = chosen_afterwards(scores, breaches, BREACHES_MAX)
+        return None if chosen is None else bootstrap(chosen, interquartile_mean)
 
     def of_clairvoyant(self, contender: str) -> Summary:
         """What was saved as a share of what could be saved: a ratio of two means."""
@@ -248,6 +265,8 @@ def _panel_figures(panel: Panel, prefix: str) -> Iterator[Figure]:
     ):
         if best is not None:
             yield _figure(f"{prefix}.{what}.iqm", panel.iqm(best), panel, best)
+    if (hindsight := panel.hindsight_within) is not None:
+        yield _figure(f"{prefix}.hindsight_within.iqm", hindsight, panel)
     for name in panel.contenders:
         if panel.kinds[name] == POLICY:
             yield from _learned_figures(panel, prefix, name)
