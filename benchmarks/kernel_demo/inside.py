@@ -243,7 +243,7 @@ def main() -> int:
     result["phases"] = []
     for name in PHASES:
         # what is measured is the work that gets done, of a load that sleeps between bursts
-        policy = contender(name, args.policy, args.budget, slowdown_of="time")
+        policy = contender(name, args.policy, args.budget)
         with running(load_command(args.period)) as load:
             result["phases"].append(run_phase(name, policy, load, args, swap_in_us))
     changed = {path for path, value in (settings_before.items() ^ damon_settings().items())}

@@ -10,13 +10,15 @@ from damon_tuner.policies.decision import Policy
 NONE, LEARNED = "none", "learned"
 
 
-def contender(name: str, policy: Path, budget: float, slowdown_of: str = "work") -> Policy | None:
+def contender(name: str, policy: Path, budget: float) -> Policy | None:
     """The rule of that name; nobody is ``None``, and ``learned`` is the file ``policy``.
+
+    The budget is a share of all the time, which is what these benchmarks measure slowdown of.
 
     Raises ``TunerError`` for a name that there is not, or a file that is no policy.
     """
     if name == NONE:
         return None
     if name == LEARNED:
-        return choose_policy(policy, None, budget, slowdown_of)
+        return choose_policy(policy, None, budget, slowdown_of="time")
     return choose_policy(None, name, budget)

@@ -57,7 +57,7 @@ def main() -> int:
 
 def _phase(name: str, args: argparse.Namespace, swap_in_us: float) -> dict[str, Any]:
     # what is measured is the work that gets done, of loads that wait for their clients
-    policy = contender(name, args.policy, args.budget, slowdown_of="time")
+    policy = contender(name, args.policy, args.budget)
     began_s = time.monotonic()
     with driven(args.load) as load, rest_filled() as free_share:
         filled_s = time.monotonic() - began_s
