@@ -318,8 +318,9 @@ static void fill_host(struct snapshot *s, const struct world *w)
 	s->swap_in_us = machine_fault_us(m, has_pool ? TIER_POOL : TIER_SWAP) *
 			profile[PROFILE_SWAP_IN_ERROR];
 	s->disk_in_us = machine_fault_us(m, TIER_SWAP) * profile[PROFILE_SWAP_IN_ERROR];
-	if (swapped > 0.0)
-		s->disk_swapped_share = m->pages[TIER_SWAP] / swapped;
+	/* less than a page is what rounding has left of none */
+	if (swapped >= 1.0)
+		s->disk_swapped_share = fmin(fmax(m->pages[TIER_SWAP] / swapped, 0.0), 1.0);
 	for (size_t t = 0; t < w->nr_tenants; t++) {
 		s->swap_ins += (uint64_t)w->tenants[t].memory.swap_ins;
 		s->competing_us += (uint64_t)w->tenants[t].interference_us;

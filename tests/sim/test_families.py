@@ -141,6 +141,25 @@ def test_a_build_farm_gives_back_what_its_jobs_took() -> None:
         assert all(rate == 1.0 for rate, _ in load[:25])
 
 
+def test_nothing_is_said_to_be_on_a_disk_where_all_that_was_swapped_is_freed() -> None:
+    """What rounding leaves of freed pages is far less than one, and may be below none."""
+    nr_hosts = 60
+    batch = _core.Batch(nr_hosts, 2)
+    freed = 0
+    for host in range(nr_hosts):
+        batch.reset(host, _core.Spec("build_farm"), 1000 + host, 0.02)
+        batch.set_schemes(host, [page_out()])
+    for _ in range(60):
+        batch.step(None, 10_000_000)
+        for host in range(nr_hosts):
+            seen = batch.snapshot(host)
+            assert 0.0 <= seen["disk_swapped_share"] <= 1.0
+            if seen["swapped_bytes"] == 0:
+                assert seen["disk_swapped_share"] == 0.0
+                freed += seen["major_faults"] > 0
+    assert freed > 0
+
+
 def test_a_freed_jobs_swapped_pages_are_gone() -> None:
     workload = {"load": 0.5, "job_s": 5.0, "kept_share": 0.05, "background_rate_hz": 0.0}
     bench = Bench(fixed_spec("build_farm", workload), [page_out()])
