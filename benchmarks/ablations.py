@@ -15,6 +15,7 @@ from tqdm import tqdm
 from damon_tuner.benchmarks.bootstrap import Floats, bootstrap, interquartile_mean, mean_of_strata
 from damon_tuner.benchmarks.figure import Figure
 from damon_tuner.benchmarks.validation import Validation, new_validation
+from damon_tuner.envs.reward import RewardWeights
 from damon_tuner.policies.schema import DEFAULT_GROUPS
 from damon_tuner.training.config import TrainConfig
 from damon_tuner.training.hyperparams_file import bundled_hyperparams
@@ -160,9 +161,9 @@ VARIANTS: Sequence[Variant] = (
     Variant("goals_set", groups(*DEFAULT_GROUPS, "goals")),
     Variant("prediction_set", groups(*DEFAULT_GROUPS, "prediction")),
     Variant("budget_use_free", weights(used=0.0)),
-    Variant("breaches_half_as_dear", weights(breach=0.9)),
+    Variant("breaches_half_as_dear", weights(breach=RewardWeights().breach / 2)),
     # beside so large a number a root is a line, of a three-hundredth of its slope at usual savings
-    Variant("saving_in_proportion", weights(even=1e4, used=7e-5, breach=6e-3, beyond=3e-4)),
+    Variant("saving_in_proportion", weights(even=1e4, used=7e-5, breach=4e-3, beyond=3e-4)),
     Variant("no_worked_share", without(lambda name: name == "worked_share_log")),
     Variant("exploring_more", hyperparams(log_std_init=-0.7)),
     Variant("absolute_quota", groups("reclaim")),

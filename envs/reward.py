@@ -33,8 +33,8 @@ class RewardWeights:
     even: float = 0.01
     used: float = 0.02
     used_max: float = 100.0
-    breach: float = 1.8
-    breach_power: float = 0.4
+    breach: float = 1.15
+    breach_power: float = 0.65
     beyond: float = 0.1
 
 
