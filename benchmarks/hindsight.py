@@ -26,23 +26,23 @@ def chosen_afterwards(
     order of the episodes.
     Returns one array (episodes,) a workload, or None where no price is enough.
     """
-    dearer: list[_Choice] | None = None
+    bolder: list[_Choice] | None = None
     for price in _PRICES:
         choices = [np.argmax(s - price * b, axis=0) for s, b in zip(scores, breaches, strict=True)]
         room = breaches_max - _over(breaches, choices)
         if room >= 0.0:
-            if dearer is not None:
-                _spend(breaches, choices, dearer, room)
+            if bolder is not None:
+                _spend(breaches, choices, bolder, room)
             return [_of(s, choice) for s, choice in zip(scores, choices, strict=True)]
-        dearer = choices
+        bolder = choices
     return None
 
 
 def _spend(
-    breaches: Sequence[Floats], choices: list[_Choice], dearer: list[_Choice], room: float
+    breaches: Sequence[Floats], choices: list[_Choice], bolder: list[_Choice], room: float
 ) -> None:
-    """Take the choices of ``dearer`` where there is ``room`` for their breaches."""
-    for b, choice, other in zip(breaches, choices, dearer, strict=True):
+    """Take the choices of ``bolder`` where there is ``room`` for their breaches."""
+    for b, choice, other in zip(breaches, choices, bolder, strict=True):
         more = (_of(b, other) - _of(b, choice)) / (b.shape[1] * len(breaches))
         for episode in np.flatnonzero(more > 0.0):
             if more[episode] <= room:

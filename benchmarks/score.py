@@ -54,6 +54,10 @@ class Stratum:
         """Which episodes have a score, (episodes,)."""
         return is_scored(self.bound)
 
+    def of_scored(self, metric: str) -> Floats:
+        """A metric, or the score, of the episodes that have a score."""
+        return self.values[metric][:, self.scored]
+
     def of(self, metric: str) -> Floats:
         """Of the episodes that count for a metric: all whose unmanaged load lives to the end."""
         counts = self.scored if metric == SCORE else ~np.isnan(self.bound)
@@ -127,18 +131,17 @@ class Panel:
         budget no more often than ``BREACHES_MAX``; None where it cannot be.
         """
         workloads = [w for w in zip(*self.strata.values(), strict=True) if w[0].scored.any()]
-        scores = [np.vstack([stratum.of(SCORE) for stratum in strata]) for strata in workloads]
-        breaches = [
-            np.vstack([stratum.values["breaches"][:, stratum.scored] for stratum in strata])
-            for strata in workloads
-        ]
+        scores, breaches = (
+            [np.vstack([stratum.of_scored(metric) for stratum in strata]) for strata in workloads]
+            for metric in (SCORE, "breaches")
+        )
         chosen = chosen_afterwards(scores, breaches, BREACHES_MAX)
         return None if chosen is None else bootstrap(chosen, interquartile_mean)
 
     def of_clairvoyant(self, contender: str) -> Summary:
         """What was saved as a share of what could be saved: a ratio of two means."""
         pairs = [
-            (stratum.of(SCORE), stratum.values["saving"][:, stratum.scored], stratum.bound)
+            (stratum.of(SCORE), stratum.of_scored("saving"), stratum.bound)
             for stratum in self.strata[contender]
             if stratum.scored.any()
         ]

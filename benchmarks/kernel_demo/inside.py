@@ -242,7 +242,6 @@ def main() -> int:
     result["swap_in_us"] = swap_in_us
     result["phases"] = []
     for name in PHASES:
-        # what is measured is the work that gets done, of a load that sleeps between bursts
         policy = contender(name, args.policy, args.budget)
         with running(load_command(args.period)) as load:
             result["phases"].append(run_phase(name, policy, load, args, swap_in_us))

@@ -13,7 +13,8 @@ NONE, LEARNED = "none", "learned"
 def contender(name: str, policy: Path, budget: float) -> Policy | None:
     """The rule of that name; nobody is ``None``, and ``learned`` is the file ``policy``.
 
-    The budget is a share of all the time, which is what these benchmarks measure slowdown of.
+    The budget is a share of all the time: what is measured is the work that gets done, of loads
+    that sleep between bursts or wait for their clients.
 
     Raises ``TunerError`` for a name that there is not, or a file that is no policy.
     """

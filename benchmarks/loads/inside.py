@@ -56,7 +56,6 @@ def main() -> int:
 
 
 def _phase(name: str, args: argparse.Namespace, swap_in_us: float) -> dict[str, Any]:
-    # what is measured is the work that gets done, of loads that wait for their clients
     policy = contender(name, args.policy, args.budget)
     began_s = time.monotonic()
     with driven(args.load) as load, rest_filled() as free_share:
